@@ -1,0 +1,306 @@
+//! The table of keys. To add one: a field in `settings.rs` with its default, an entry
+//! here, and a line in `config/default.yaml`.
+
+use super::Config;
+use super::kind::Kind;
+use super::rule;
+
+/// The key that chooses the environment, and with it a file; so no file can set it.
+pub(super) const PRIMARY_ENV: &str = "primary_env";
+
+/// A key, from which reading, checking, showing and the reference derive.
+pub(super) struct Key {
+    /// As in a file, the sections before it: `database.host`.
+    pub(super) name: &'static str,
+    /// The environment variable.
+    pub(super) variable: &'static str,
+    pub(super) kind: Kind,
+    /// One or two sentences for a person who sets it.
+    pub(super) help: &'static str,
+}
+
+/// A row of the reference.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct KeyDoc {
+    /// As in a file, the sections before it: `database.host`.
+    pub key: &'static str,
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What it takes, in words.
+    pub takes: String,
+    /// The built-in default in words.
+    pub default: String,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+/// Every key, in the order in which `config show` and the documentation list them.
+#[must_use]
+pub fn reference() -> Vec<KeyDoc> {
+    KEYS.iter()
+        .map(|key| KeyDoc {
+            key: key.name,
+            variable: key.variable,
+            takes: key.kind.wanted(),
+            default: default_in_words(key),
+            help: key.help,
+        })
+        .collect()
+}
+
+fn default_in_words(key: &Key) -> String {
+    match key.name {
+        "bus" => "local in development, else kafka".to_owned(),
+        "log.format" => "text on a terminal, else json".to_owned(),
+        _ => {
+            let shown = key.kind.show(&mut Config::default());
+            shown.unwrap_or_else(|| "none".to_owned())
+        }
+    }
+}
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: PRIMARY_ENV,
+        variable: "PRIMARY_ENV",
+        kind: Kind::Choice(|c| &mut c.primary_env),
+        help: "Which environment this is. Chooses the second file; cannot be set in a file.",
+    },
+    Key {
+        name: "ledger",
+        variable: "AEGIS_LEDGER",
+        kind: Kind::Text(&rule::NAME, |c| &mut c.ledger),
+        help: "The ledger that a command works on.",
+    },
+    Key {
+        name: "bus",
+        variable: "BUS",
+        kind: Kind::Choice(|c| &mut c.bus),
+        help: "Where events are published: within the process, or to Kafka.",
+    },
+    Key {
+        name: "database.url",
+        variable: "DATABASE_URL",
+        kind: Kind::Url(&rule::DATABASE_URL, |c| &mut c.database.url),
+        help: "PostgreSQL's address. Stands in for host, port, name, user, password and sslmode.",
+    },
+    Key {
+        name: "database.host",
+        variable: "DATABASE_HOST",
+        kind: Kind::Text(&rule::HOST_OR_SOCKET, |c| &mut c.database.host),
+        help: "PostgreSQL's host.",
+    },
+    Key {
+        name: "database.port",
+        variable: "DATABASE_PORT",
+        kind: Kind::Integer {
+            min: 1,
+            max: 65_535,
+            unit: "",
+            at: |c| &mut c.database.port,
+        },
+        help: "PostgreSQL's TCP port.",
+    },
+    Key {
+        name: "database.name",
+        variable: "DATABASE_NAME",
+        kind: Kind::Text(&rule::NAME, |c| &mut c.database.name),
+        help: "Name of the database.",
+    },
+    Key {
+        name: "database.user",
+        variable: "DATABASE_USER",
+        kind: Kind::Text(&rule::NAME, |c| &mut c.database.user),
+        help: "Role to log in as.",
+    },
+    Key {
+        name: "database.password",
+        variable: "DATABASE_PASSWORD",
+        kind: Kind::Secret(|c| &mut c.database.password),
+        help: "The role's password. Belongs in the environment rather than in a file.",
+    },
+    Key {
+        name: "database.sslmode",
+        variable: "DATABASE_SSLMODE",
+        kind: Kind::Choice(|c| &mut c.database.sslmode),
+        help: "How far TLS is asked for, in libpq's words.",
+    },
+    Key {
+        name: "database.pool_connections_max",
+        variable: "DATABASE_POOL_CONNECTIONS_MAX",
+        kind: Kind::Integer {
+            min: 2,
+            max: 500,
+            unit: "connections",
+            at: |c| &mut c.database.pool_connections_max,
+        },
+        help: "Connections that one process opens at most.",
+    },
+    Key {
+        name: "database.connect_timeout_ms",
+        variable: "DATABASE_CONNECT_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.database.connect_timeout,
+        },
+        help: "How long to wait for a connection.",
+    },
+    Key {
+        name: "database.statement_timeout_ms",
+        variable: "DATABASE_STATEMENT_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.database.statement_timeout,
+        },
+        help: "How long one statement may run before PostgreSQL cancels it.",
+    },
+    Key {
+        name: "redis.address",
+        variable: "REDIS_ADDRESS",
+        kind: Kind::Url(&rule::REDIS_ADDRESS, |c| &mut c.redis.address),
+        help: "Redis's address. Empty: work without Redis, more slowly and as correctly.",
+    },
+    Key {
+        name: "server.host",
+        variable: "SERVER_HOST",
+        kind: Kind::Text(&rule::HOST, |c| &mut c.server.host),
+        help: "Address to listen on. Beyond loopback it needs an API key to exist.",
+    },
+    Key {
+        name: "server.port",
+        variable: "SERVER_PORT",
+        kind: Kind::Integer {
+            min: 0,
+            max: 65_535,
+            unit: "",
+            at: |c| &mut c.server.port,
+        },
+        help: "TCP port to listen on. 0 takes any free one.",
+    },
+    Key {
+        name: "server.body_bytes_max",
+        variable: "SERVER_BODY_BYTES_MAX",
+        kind: Kind::Integer {
+            min: 1_024,
+            max: 64 * 1_024 * 1_024,
+            unit: "bytes",
+            at: |c| &mut c.server.body_bytes_max,
+        },
+        help: "Length of a request's body. A longer one is answered with 413.",
+    },
+    Key {
+        name: "server.request_timeout_ms",
+        variable: "SERVER_REQUEST_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.server.request_timeout,
+        },
+        help: "How long one request may take.",
+    },
+    Key {
+        name: "server.shutdown_deadline_ms",
+        variable: "SERVER_SHUTDOWN_DEADLINE_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.server.shutdown_deadline,
+        },
+        help: "How long a shutdown may take before what is left is cut off.",
+    },
+    Key {
+        name: "kafka.brokers",
+        variable: "KAFKA_BROKERS",
+        kind: Kind::Text(&rule::BROKERS, |c| &mut c.kafka.brokers),
+        help: "Kafka's brokers to start from.",
+    },
+    Key {
+        name: "kafka.topic_transactions",
+        variable: "KAFKA_TOPIC_TRANSACTIONS",
+        kind: Kind::Text(&rule::TOPIC, |c| &mut c.kafka.topic_transactions),
+        help: "Topic of the ledger's events. Its dead letters go to the topic with `.dlq` behind it.",
+    },
+    Key {
+        name: "kafka.topic_settlements",
+        variable: "KAFKA_TOPIC_SETTLEMENTS",
+        kind: Kind::Text(&rule::TOPIC, |c| &mut c.kafka.topic_settlements),
+        help: "Topic of settlements and payouts. Its dead letters go to the topic with `.dlq` behind it.",
+    },
+    Key {
+        name: "posting.batch_commands_max",
+        variable: "POSTING_BATCH_COMMANDS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 8_192,
+            unit: "commands",
+            at: |c| &mut c.posting.batch_commands_max,
+        },
+        help: "Commands posted in one database transaction.",
+    },
+    Key {
+        name: "posting.queue_commands_max",
+        variable: "POSTING_QUEUE_COMMANDS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_048_576,
+            unit: "commands",
+            at: |c| &mut c.posting.queue_commands_max,
+        },
+        help: "Commands that may wait to be posted. Bounds memory.",
+    },
+    Key {
+        name: "posting.queue_wait_ms",
+        variable: "POSTING_QUEUE_WAIT_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.posting.queue_wait,
+        },
+        help: "How long a command may wait for room in a full queue before it is told to come \
+               again later.",
+    },
+    Key {
+        name: "relay.claim_rows_max",
+        variable: "RELAY_CLAIM_ROWS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 100_000,
+            unit: "rows",
+            at: |c| &mut c.relay.claim_rows_max,
+        },
+        help: "Outbox rows claimed at once.",
+    },
+    Key {
+        name: "relay.poll_ms",
+        variable: "RELAY_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.relay.poll,
+        },
+        help: "How long the relay sleeps when there is nothing to publish and nobody wakes it.",
+    },
+    Key {
+        name: "log.filter",
+        variable: "RUST_LOG",
+        kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),
+        help: "Which events are logged.",
+    },
+    Key {
+        name: "log.format",
+        variable: "LOG_FORMAT",
+        kind: Kind::Choice(|c| &mut c.log.format),
+        help: "How a line of the log looks.",
+    },
+];

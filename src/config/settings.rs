@@ -1,0 +1,193 @@
+//! The configuration as the rest of the program reads it, with the built-in defaults.
+
+use std::time::Duration;
+
+use super::choice::{BusKind, LogFormat, PrimaryEnv, SslMode};
+use super::secret::{Secret, SecretUrl};
+
+/// Every effective value, checked. Get one from [`super::load()`]; tests may start from
+/// [`Config::default`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Which environment this is.
+    pub primary_env: PrimaryEnv,
+    /// The ledger that a command works on.
+    pub ledger: String,
+    /// Where events are published.
+    pub bus: BusKind,
+    /// PostgreSQL.
+    pub database: DatabaseConfig,
+    /// Redis.
+    pub redis: RedisConfig,
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// Kafka; the topics' names hold on the local bus, too.
+    pub kafka: KafkaConfig,
+    /// The committer, which posts many commands in one database transaction.
+    pub posting: PostingConfig,
+    /// The outbox relay.
+    pub relay: RelayConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// PostgreSQL. For connecting see [`DatabaseConfig::connection_url`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseConfig {
+    /// Stands in for host, port, name, user, password and sslmode.
+    pub url: Option<SecretUrl>,
+    /// A host name, an IP address, or the directory of a Unix socket.
+    pub host: String,
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+    /// Name of the database.
+    pub name: String,
+    /// Role to log in as.
+    pub user: String,
+    /// The role's password; none where the server asks for none.
+    pub password: Option<Secret>,
+    /// How far TLS is asked for.
+    pub sslmode: SslMode,
+    /// Connections that one process opens at most, 2 to 500.
+    pub pool_connections_max: u32,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long one statement may run before the server cancels it.
+    pub statement_timeout: Duration,
+}
+
+/// Redis, which answers faster and never decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// A `redis://` or `rediss://` address; none: work without Redis.
+    pub address: Option<SecretUrl>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Address to listen on: an IP address without brackets, or a host name.
+    pub host: String,
+    /// TCP port; 0 takes any free one.
+    pub port: u16,
+    /// Bytes that a request's body may have; a longer one is answered with 413.
+    pub body_bytes_max: usize,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// How long a shutdown may take before what is left is cut off.
+    pub shutdown_deadline: Duration,
+}
+
+/// Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaConfig {
+    /// `host:port`, more of them separated by commas.
+    pub brokers: String,
+    /// Topic of the ledger's events; `<topic>.dlq` takes its dead letters.
+    pub topic_transactions: String,
+    /// Topic of settlements and payouts; `<topic>.dlq` takes its dead letters.
+    pub topic_settlements: String,
+}
+
+/// The committer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostingConfig {
+    /// Commands in one database transaction, 1 to 8192.
+    pub batch_commands_max: usize,
+    /// Commands that may wait; the next one is told to come again later.
+    pub queue_commands_max: usize,
+    /// How long a command may wait for room in the queue.
+    pub queue_wait: Duration,
+}
+
+/// The outbox relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayConfig {
+    /// Rows claimed at once.
+    pub claim_rows_max: u32,
+    /// How long to sleep when there was nothing to publish and nobody called.
+    pub poll: Duration,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Directives of `tracing_subscriber::EnvFilter`, as `info,aegis::outbox=debug`.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Config {
+    /// The built-in defaults. Two of them depend on the circumstances: the bus on the
+    /// environment, and the format of logs on whether they go to a terminal.
+    #[must_use]
+    pub fn built_in(primary_env: PrimaryEnv, logs_to_terminal: bool) -> Self {
+        Self {
+            primary_env,
+            ledger: "main".to_owned(),
+            bus: match primary_env {
+                PrimaryEnv::Development => BusKind::Local,
+                PrimaryEnv::Staging | PrimaryEnv::Production => BusKind::Kafka,
+            },
+            database: DatabaseConfig {
+                url: None,
+                host: "localhost".to_owned(),
+                port: 5432,
+                name: "aegis".to_owned(),
+                user: "aegis".to_owned(),
+                password: None,
+                sslmode: SslMode::Prefer,
+                pool_connections_max: 16,
+                connect_timeout: Duration::from_millis(5_000),
+                statement_timeout: Duration::from_millis(30_000),
+            },
+            redis: RedisConfig {
+                address: Some(SecretUrl::new("redis://localhost:6379")),
+            },
+            server: ServerConfig {
+                host: "127.0.0.1".to_owned(),
+                port: 8080,
+                body_bytes_max: 8 * 1024 * 1024,
+                request_timeout: Duration::from_millis(15_000),
+                shutdown_deadline: Duration::from_millis(25_000),
+            },
+            kafka: KafkaConfig {
+                brokers: "localhost:9092".to_owned(),
+                topic_transactions: "aegis.transactions".to_owned(),
+                topic_settlements: "aegis.settlements".to_owned(),
+            },
+            posting: PostingConfig {
+                batch_commands_max: 8_192,
+                queue_commands_max: 16_384,
+                queue_wait: Duration::from_millis(2_000),
+            },
+            relay: RelayConfig {
+                claim_rows_max: 2_000,
+                poll: Duration::from_millis(1_000),
+            },
+            log: LogConfig {
+                filter: "info".to_owned(),
+                format: match logs_to_terminal {
+                    true => LogFormat::Text,
+                    false => LogFormat::Json,
+                },
+            },
+        }
+    }
+}
+
+/// The built-in defaults of development, with logs that do not go to a terminal.
+impl Default for Config {
+    fn default() -> Self {
+        Self::built_in(PrimaryEnv::Development, false)
+    }
+}
+
+impl KafkaConfig {
+    /// The topic that takes the dead letters of `topic`.
+    #[must_use]
+    pub fn dead_letter_topic(topic: &str) -> String {
+        format!("{topic}.dlq")
+    }
+}
