@@ -1,0 +1,216 @@
+//! All SQL. Free functions over a connection that the caller owns, so that the caller also owns
+//! the database transaction.
+
+pub mod bench;
+mod copy;
+mod copy_out;
+pub mod ledgers;
+pub mod migrate;
+pub mod outbox;
+pub mod posting;
+pub mod transactions;
+pub mod verify;
+pub mod wallets;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+
+/// For sessions whose statements find few rows by key among many, and are planned once, perhaps
+/// while the tables are small and cheap to read whole: every way but the one by key is closed to
+/// the planner.
+const BY_KEY: [(&str, &str); 8] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_material", "off"),
+    ("enable_memoize", "off"),
+    ("jit", "off"),
+    // The arrays of a batch would have every statement planned anew.
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
+/// How to reach the database.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address, name, user, password and TLS.
+    pub options: PgConnectOptions,
+    /// The most connections that a pool opens.
+    pub connections_max: u32,
+    /// How long a connection may take to come up, or to come free.
+    pub connect_timeout: Duration,
+    /// After how long the server gives a statement up.
+    pub statement_timeout: Duration,
+}
+
+impl Settings {
+    /// Settings for a connection URL, with the defaults of the configuration.
+    ///
+    /// # Errors
+    /// Where the URL can't be read.
+    pub fn from_url(url: &str) -> sqlx::Result<Self> {
+        Ok(Self {
+            options: url.parse()?,
+            connections_max: 16,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+        })
+    }
+
+    /// Settings from the configuration.
+    ///
+    /// # Errors
+    /// Where the address can't be read.
+    pub fn from_config(database: &crate::config::DatabaseConfig) -> sqlx::Result<Self> {
+        Ok(Self {
+            options: database.connection_url().expose().parse()?,
+            connections_max: database.pool_connections_max,
+            connect_timeout: database.connect_timeout,
+            statement_timeout: database.statement_timeout,
+        })
+    }
+
+    /// Host, port and database, for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let database = self.options.get_database().unwrap_or("(no name)");
+        if let Some(socket) = self.options.get_socket() {
+            return format!(
+                "{}:{}/{database}",
+                socket.display(),
+                self.options.get_port()
+            );
+        }
+        format!(
+            "{}:{}/{database}",
+            self.options.get_host(),
+            self.options.get_port()
+        )
+    }
+
+    fn session(&self, application: &str) -> PgConnectOptions {
+        self.options.clone().application_name(application).options([
+            (
+                "statement_timeout",
+                format!("{}ms", self.statement_timeout.as_millis()),
+            ),
+            ("idle_in_transaction_session_timeout", "60s".to_owned()),
+            ("timezone", "UTC".to_owned()),
+            // A host that died holds its locks for seconds, not for hours.
+            ("tcp_keepalives_idle", "5".to_owned()),
+            ("tcp_keepalives_interval", "2".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+        ])
+    }
+
+    /// A pool for all but posting. Connects when it is first used.
+    #[must_use]
+    pub fn pool(&self) -> PgPool {
+        self.pool_options().connect_lazy_with(self.session("aegis"))
+    }
+
+    /// A connection for migrations, which take as long as they take and wait for one another.
+    ///
+    /// # Errors
+    /// Where there is none to be had.
+    pub async fn connect_for_migrations(&self) -> sqlx::Result<PgConnection> {
+        let session = self
+            .session("aegis-migrate")
+            .options([("statement_timeout", "0")]);
+        PgConnection::connect_with(&session).await
+    }
+
+    /// How a connection for posting is opened.
+    #[must_use]
+    pub fn posting_options(&self) -> PgConnectOptions {
+        // Somebody's open transaction on one wallet must not hold all posting up for long.
+        self.session("aegis-posting")
+            .options(BY_KEY)
+            .options([("lock_timeout", "1s")])
+    }
+
+    /// One connection outside any pool, for a program that does one thing. Fails as soon as the
+    /// server says no, where a pool would go on trying.
+    ///
+    /// # Errors
+    /// Where there is none; `PoolTimedOut` after the time for connecting.
+    pub async fn connect(&self, application: &str) -> sqlx::Result<PgConnection> {
+        let session = self.session(application);
+        tokio::time::timeout(self.connect_timeout, PgConnection::connect_with(&session))
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
+    fn pool_options(&self) -> PgPoolOptions {
+        PgPoolOptions::new()
+            .max_connections(self.connections_max)
+            .acquire_timeout(self.connect_timeout)
+            // A connection that died is found by the statement that meets it, which is retried.
+            .test_before_acquire(false)
+    }
+}
+
+/// What a failed statement says about trying it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Deadlock, serialisation failure or lock timeout: the server undid the work; run it again.
+    Conflict,
+    /// A unique constraint of that name was met: somebody else was first.
+    Unique,
+    /// The connection is gone or the server is closing: whether a COMMIT took effect is unknown.
+    Lost,
+    /// Nothing that another attempt would mend.
+    Permanent,
+}
+
+/// Sorts a failure by what can be done about it.
+#[must_use]
+pub fn classify(error: &sqlx::Error) -> Failure {
+    match error {
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            // 57014: the statement took longer than it may; it was undone.
+            Some("40001" | "40P01" | "55P03" | "57014") => Failure::Conflict,
+            Some("23505") => Failure::Unique,
+            // Class 08: connection; 57P01 to 57P05: shutting down, starting up or idle for too long;
+            // 53300: too many connections; 25006: no longer the primary; 25P03: idle in transaction.
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" | "25P03") => {
+                Failure::Lost
+            }
+            Some(code) if code.starts_with("08") => Failure::Lost,
+            _ => Failure::Permanent,
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed => Failure::Lost,
+        _ => Failure::Permanent,
+    }
+}
+
+/// A stored value that the program can't read: the database was written by something else.
+pub(crate) fn unreadable(what: &str, value: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("{what} {value:?} in the database is not known here").into())
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// Where it doesn't.
+pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("SELECT 1").execute(pool).await.map(|_| ())
+}
+
+/// The server's version, such as `17.2`.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn server_version(conn: &mut PgConnection) -> sqlx::Result<String> {
+    let full: String = sqlx::query_scalar("SHOW server_version")
+        .fetch_one(conn)
+        .await?;
+    // Distributions add their own words behind it.
+    Ok(full.split(' ').next().unwrap_or(&full).to_owned())
+}

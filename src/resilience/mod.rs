@@ -1,0 +1,3 @@
+//! How calls to others fail well.
+
+pub mod backoff;
