@@ -1,0 +1,163 @@
+//! Commits the commands of many callers together.
+//!
+//! One task owns the engine. While it commits a batch, callers queue the next one; no timer adds
+//! latency to a lone caller. The queue is bounded in commands: a caller waits for room a while,
+//! then is told that there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::{Engine, PostError, Request};
+use crate::ledger::{Ledger, Outcome};
+
+/// Bounds of a [`Committer`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most commands that one database transaction takes.
+    pub batch_commands_max: usize,
+    /// The most commands that wait or are at work.
+    pub queue_commands_max: usize,
+    /// How long a caller waits for room.
+    pub queue_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_commands_max: 8_192,
+            queue_commands_max: 16_384,
+            queue_wait: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A handle on the task that commits. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    jobs: mpsc::UnboundedSender<Job>,
+    room: Arc<Semaphore>,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct Job {
+    ledger: Ledger,
+    request: Request,
+    reply: oneshot::Sender<Result<Vec<Outcome>, PostError>>,
+    /// Holds the job's room in the queue until it is answered.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Committer {
+    /// Starts the task. It ends once every handle is dropped and all that was queued is answered.
+    #[must_use]
+    pub fn start(engine: Engine, limits: Limits) -> (Self, JoinHandle<()>) {
+        // Unbounded in jobs, since the semaphore bounds the commands in them.
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(limits.queue_commands_max));
+        let task = tokio::spawn(run(engine, queue, limits));
+        (Self { jobs, room, limits }, task)
+    }
+
+    /// Queues a request and waits for its outcomes, one a command, in order.
+    ///
+    /// A caller that stops waiting doesn't take the request back.
+    ///
+    /// # Errors
+    /// [`PostError::Overloaded`] where no room came free in time, and what [`Engine::post`] says.
+    pub async fn post(&self, ledger: &Ledger, request: Request) -> Result<Vec<Outcome>, PostError> {
+        let weight = request.weight().clamp(1, self.limits.queue_commands_max);
+        let weight = u32::try_from(weight).map_err(|_| PostError::Overloaded)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(weight);
+        let room = tokio::time::timeout(self.limits.queue_wait, room)
+            .await
+            .map_err(|_| PostError::Overloaded)?
+            .map_err(|_| PostError::Stopping)?;
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            ledger: ledger.clone(),
+            request,
+            reply,
+            _room: room,
+        };
+        self.jobs.send(job).map_err(|_| PostError::Stopping)?;
+        answer.await.map_err(|_| PostError::Stopping)?
+    }
+
+    /// How many commands wait or are at work.
+    #[must_use]
+    pub fn queued_commands(&self) -> usize {
+        self.limits
+            .queue_commands_max
+            .saturating_sub(self.room.available_permits())
+    }
+}
+
+async fn run(engine: Engine, mut queue: mpsc::UnboundedReceiver<Job>, limits: Limits) {
+    let mut held_over: Option<Job> = None;
+    loop {
+        let first = match held_over.take() {
+            Some(job) => job,
+            None => match queue.recv().await {
+                Some(job) => job,
+                None => return,
+            },
+        };
+        // Callers that the last batch woke get to queue their next request before this one goes.
+        tokio::task::yield_now().await;
+        let mut commands = first.request.weight();
+        let mut gathered = vec![first];
+        while let Ok(job) = queue.try_recv() {
+            commands = commands.saturating_add(job.request.weight());
+            if commands > limits.batch_commands_max {
+                held_over = Some(job);
+                break;
+            }
+            gathered.push(job);
+        }
+        // A batch is of one ledger.
+        let mut ledgers: Vec<(Ledger, Vec<Job>)> = Vec::new();
+        for job in gathered {
+            match ledgers
+                .iter_mut()
+                .find(|(ledger, _)| ledger.id == job.ledger.id)
+            {
+                Some((_, jobs)) => jobs.push(job),
+                None => ledgers.push((job.ledger.clone(), vec![job])),
+            }
+        }
+        for (ledger, batch) in ledgers {
+            commit(&engine, &ledger, batch).await;
+        }
+    }
+}
+
+async fn commit(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) {
+    let (requests, replies): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|job| (job.request, (job.reply, job._room)))
+        .unzip();
+    match engine.post(ledger, &requests).await {
+        Ok(outcomes) => {
+            for ((reply, _room), outcomes) in replies.into_iter().zip(outcomes) {
+                // A caller that stopped waiting finds the outcome under its key.
+                drop(reply.send(Ok(outcomes)));
+            }
+        }
+        // Nothing took effect, and one request may be to blame: each for itself.
+        Err(PostError::Database(_)) if requests.len() > 1 => {
+            for ((reply, _room), request) in replies.into_iter().zip(requests) {
+                let alone = engine.post(ledger, &[request]).await;
+                drop(reply.send(alone.map(|outcomes| outcomes.into_iter().flatten().collect())));
+            }
+        }
+        Err(error) => {
+            for (reply, _room) in replies {
+                drop(reply.send(Err(error.clone())));
+            }
+        }
+    }
+}

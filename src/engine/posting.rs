@@ -1,0 +1,454 @@
+//! Attempts at a batch until one is known to have happened, or is known not to.
+//!
+//! A first attempt reads without locks and writes behind a fence: two round trips. Where the fence
+//! broke, a key raced in or the server undid the work, the batch runs again under row locks. A lost
+//! connection leaves open whether the COMMIT took effect; the next attempt finds the keys, or
+//! doesn't: their row locks and the unique key make it wait for a server that is still at it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::decision::{Decided, Verdict, decide, outcomes};
+use super::directory::{Directory, legs};
+use super::{PostError, Request};
+use crate::ledger::{Address, Ledger, Outcome, Receipt, WalletRef};
+use crate::postgres::posting::{self, Found};
+use crate::postgres::{self, Failure, Settings, transactions};
+use crate::resilience::backoff::Reconnect;
+
+/// From how many commands on COPY beats one call with arrays.
+const COPY_COMMANDS_MIN: usize = 1_000;
+const CONFLICTS_MAX: u32 = 20;
+/// How long others may be in the way before the caller is told.
+const CONFLICT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a lost database is tried again before the caller is told.
+const LOST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Posts batches over one connection of its own, one after the other.
+///
+/// One engine a database is fastest: two wait for each other's wallets. Several are safe.
+#[derive(Debug)]
+pub struct Engine {
+    options: PgConnectOptions,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+    topic: String,
+    line: Mutex<Line>,
+}
+
+/// What one batch at a time works with.
+#[derive(Debug, Default)]
+struct Line {
+    /// Empty before the first use and after a loss.
+    connection: Option<Connection>,
+    /// Whether the last batch gave up on a server that it could not reach: the next one tries once.
+    /// Callers who wait for a batch that waits run out of time otherwise.
+    away: bool,
+    directory: Directory,
+}
+
+#[derive(Debug)]
+struct Connection {
+    conn: PgConnection,
+    /// How many batches it has carried.
+    batches: u64,
+}
+
+/// A batch on its way.
+struct Job<'a> {
+    ledger: &'a Ledger,
+    requests: &'a [Request],
+    keys: Vec<&'a str>,
+}
+
+/// Where a batch stands between its attempts.
+#[derive(Default)]
+struct Progress {
+    /// How long a lost database is tried again.
+    patience: Duration,
+    attempts: u32,
+    conflicts: u32,
+    conflicting_since: Option<Instant>,
+    /// Whether the next attempt locks what it reads.
+    locking: bool,
+    /// Ids that earlier attempts may have written.
+    attempted: Vec<Uuid>,
+    /// Whether a connection was lost that may have been writing: no failure after that can say that
+    /// nothing took effect.
+    open: bool,
+    lost_since: Option<Instant>,
+}
+
+impl Engine {
+    /// An engine that connects with its first batch and writes events for `topic`.
+    #[must_use]
+    pub fn new(settings: &Settings, topic: &str) -> Self {
+        Self {
+            options: settings.posting_options(),
+            connect_timeout: settings.connect_timeout,
+            // The server gives up first, and says so.
+            attempt_timeout: settings
+                .statement_timeout
+                .saturating_add(Duration::from_secs(5)),
+            topic: topic.to_owned(),
+            line: Mutex::default(),
+        }
+    }
+
+    /// Posts requests of one ledger as one database transaction: the outcomes of each request's
+    /// commands, in order.
+    ///
+    /// # Errors
+    /// See [`PostError`]. Only [`PostError::Unavailable`] leaves open whether it took effect.
+    pub async fn post(
+        &self,
+        ledger: &Ledger,
+        requests: &[Request],
+    ) -> Result<Vec<Vec<Outcome>>, PostError> {
+        let flat = self.post_flat(ledger, requests).await?;
+        let mut flat = flat.into_iter();
+        Ok(requests
+            .iter()
+            .map(|request| flat.by_ref().take(request.commands.len()).collect())
+            .collect())
+    }
+
+    async fn post_flat(
+        &self,
+        ledger: &Ledger,
+        requests: &[Request],
+    ) -> Result<Vec<Outcome>, PostError> {
+        let mut line = self.line.lock().await;
+        let Line {
+            connection,
+            away,
+            directory,
+        } = &mut *line;
+        let commands = requests.iter().flat_map(|request| &request.commands);
+        let keys = commands.map(|command| command.key.as_str()).collect();
+        let job = Job {
+            ledger,
+            requests,
+            keys,
+        };
+        let mut progress = Progress {
+            patience: if *away { Duration::ZERO } else { LOST_PATIENCE },
+            ..Progress::default()
+        };
+        let mut reconnect = Reconnect::default();
+        loop {
+            progress.attempts = progress.attempts.saturating_add(1);
+            // Taken out, so that a caller who stops waiting leaves no half-used connection behind.
+            let attempt = self.attempt(connection.take(), directory, &job, &mut progress);
+            let error = match tokio::time::timeout(self.attempt_timeout, attempt).await {
+                Ok(Ok((conn, done))) => {
+                    *connection = Some(conn);
+                    *away = false;
+                    match done {
+                        Some(outcomes) => return Ok(outcomes),
+                        None => {
+                            progress.locking = true;
+                            continue;
+                        }
+                    }
+                }
+                Ok(Err(Attempt::Failed {
+                    connection: usable,
+                    error,
+                })) => {
+                    *connection = usable;
+                    error
+                }
+                Ok(Err(Attempt::Event(message))) => return Err(PostError::Event(message)),
+                Err(_) => sqlx::Error::PoolTimedOut,
+            };
+            if let Err(error) = progress.after(error) {
+                *away = connection.is_none();
+                return Err(error);
+            }
+            if progress.lost_since.is_some() {
+                tokio::time::sleep(reconnect.next_delay()).await;
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        connection: Option<Connection>,
+        directory: &mut Directory,
+        job: &Job<'_>,
+        progress: &mut Progress,
+    ) -> Result<(Connection, Option<Vec<Outcome>>), Attempt> {
+        let mut connection = match connection {
+            Some(connection) => connection,
+            None => {
+                let conn = self.connect().await.map_err(Attempt::lost)?;
+                progress.patience = LOST_PATIENCE;
+                conn
+            }
+        };
+        // Plans that were made while tables were small may go by the wrong key. They are made anew
+        // ever more seldom: what was planned is never long out of proportion to what is there.
+        if connection.batches.is_power_of_two() {
+            posting::forget_plans(&mut connection.conn)
+                .await
+                .map_err(Attempt::lost)?;
+        }
+        let done = self.try_once(&mut connection.conn, directory, job, progress);
+        match done.await {
+            Ok(done) => {
+                connection.batches = connection.batches.saturating_add(1);
+                Ok((connection, done))
+            }
+            Err(Step::Database(error)) if postgres::classify(&error) == Failure::Lost => {
+                Err(Attempt::lost(error))
+            }
+            Err(Step::Database(error)) => Err(Attempt::Failed {
+                connection: Some(connection),
+                error,
+            }),
+            Err(Step::Event(message)) => Err(Attempt::Event(message)),
+        }
+    }
+
+    /// `None` where the fence broke.
+    async fn try_once(
+        &self,
+        conn: &mut PgConnection,
+        directory: &mut Directory,
+        job: &Job<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<Vec<Outcome>>, Step> {
+        let wallet_ids = directory.resolve(conn, job.ledger.id, job.requests).await?;
+        let weight: usize = job.requests.iter().map(Request::weight).sum();
+        let large = weight >= COPY_COMMANDS_MIN;
+        if !large && !progress.locking {
+            let found = posting::read(conn, job.ledger.id, &wallet_ids, &job.keys).await?;
+            let decided = self.decide(conn, job, &found, progress).await?;
+            let stored = stored(conn, job, &decided).await?;
+            if !write_fenced(conn, job, &decided).await? {
+                return Ok(None);
+            }
+            return answer(decided, &stored, progress).map(Some);
+        }
+        let mut transaction = conn.begin().await?;
+        let found = posting::lock(&mut transaction, job.ledger.id, &wallet_ids, &job.keys).await?;
+        let decided = self.decide(&mut transaction, job, &found, progress).await?;
+        let stored = stored(&mut transaction, job, &decided).await?;
+        if large {
+            write_copy(&mut transaction, job, &decided).await?;
+        } else if !write_fenced(&mut transaction, job, &decided).await? {
+            return Ok(None);
+        }
+        transaction.commit().await?;
+        answer(decided, &stored, progress).map(Some)
+    }
+
+    async fn connect(&self) -> sqlx::Result<Connection> {
+        let connecting = PgConnection::connect_with(&self.options);
+        let conn = tokio::time::timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)??;
+        Ok(Connection { conn, batches: 0 })
+    }
+
+    async fn decide<'a>(
+        &self,
+        conn: &mut PgConnection,
+        job: &Job<'a>,
+        found: &'a Found,
+        progress: &mut Progress,
+    ) -> Result<Decided<'a>, Step> {
+        let elsewhere = addresses_elsewhere(conn, job, found).await?;
+        let now = OffsetDateTime::now_utc();
+        let decided = decide(job.ledger, job.requests, found, elsewhere, now, &self.topic)
+            .map_err(|error| Step::Event(error.to_string()))?;
+        progress
+            .attempted
+            .extend(decided.batch.transactions.iter().map(|t| t.id));
+        Ok(decided)
+    }
+}
+
+/// Whether the fence held. A batch that has nothing to write always holds.
+async fn write_fenced(
+    conn: &mut PgConnection,
+    job: &Job<'_>,
+    decided: &Decided<'_>,
+) -> sqlx::Result<bool> {
+    if decided.batch.transactions.is_empty() {
+        return Ok(true);
+    }
+    posting::write_fenced(conn, job.ledger.id, &decided.batch, decided.recorded_at).await
+}
+
+async fn write_copy(
+    conn: &mut PgConnection,
+    job: &Job<'_>,
+    decided: &Decided<'_>,
+) -> sqlx::Result<()> {
+    if decided.batch.transactions.is_empty() {
+        return Ok(());
+    }
+    posting::write_copy(conn, job.ledger.id, &decided.batch, decided.recorded_at).await
+}
+
+/// The transactions that earlier batches left under the keys of this one. Read before this one is
+/// written: what could fail behind the COMMIT would be taken for a failure of the whole.
+async fn stored(
+    conn: &mut PgConnection,
+    job: &Job<'_>,
+    decided: &Decided<'_>,
+) -> Result<HashMap<Uuid, Receipt>, Step> {
+    let ids: Vec<Uuid> = decided
+        .verdicts
+        .iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Stored(id) => Some(*id),
+            _ => None,
+        })
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let stored = transactions::receipts(conn, job.ledger.id, &ids).await?;
+    match ids.iter().all(|id| stored.contains_key(id)) {
+        true => Ok(stored),
+        false => Err(stored_is_missing()),
+    }
+}
+
+fn answer(
+    decided: Decided<'_>,
+    stored: &HashMap<Uuid, Receipt>,
+    progress: &Progress,
+) -> Result<Vec<Outcome>, Step> {
+    let mut ours = match stored.is_empty() {
+        true => HashSet::new(),
+        false => progress.attempted.iter().copied().collect(),
+    };
+    outcomes(decided, stored, &mut ours).ok_or_else(stored_is_missing)
+}
+
+fn stored_is_missing() -> Step {
+    Step::Database(sqlx::Error::Decode(
+        "a stored transaction can't be found".into(),
+    ))
+}
+
+/// Addresses that were asked for and not found in their currency, though in another.
+async fn addresses_elsewhere(
+    conn: &mut PgConnection,
+    job: &Job<'_>,
+    found: &Found,
+) -> sqlx::Result<HashSet<Address>> {
+    let known: HashSet<(&Address, _)> = found
+        .wallets
+        .iter()
+        .map(|read| (&read.wallet.address, read.wallet.currency))
+        .collect();
+    let missing: HashSet<&str> = legs(job.requests)
+        .filter_map(|leg| match &leg.wallet {
+            WalletRef::Address(address) if !known.contains(&(address, leg.currency)) => {
+                Some(address.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let missing: Vec<&str> = missing.into_iter().collect();
+    posting::addresses_in_any_currency(conn, job.ledger.id, &missing).await
+}
+
+impl Progress {
+    /// Whether another attempt is worth it.
+    fn after(&mut self, error: sqlx::Error) -> Result<(), PostError> {
+        let key_raced = |error: &sqlx::Error| {
+            error
+                .as_database_error()
+                .and_then(|error| error.constraint())
+                .is_some_and(|name| {
+                    name == "transactions_idempotency_key" || name == "transactions_pkey"
+                })
+        };
+        match postgres::classify(&error) {
+            Failure::Conflict => {}
+            Failure::Unique if key_raced(&error) => {}
+            Failure::Lost => {
+                self.open |= !self.attempted.is_empty();
+                let since = *self.lost_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= self.patience {
+                    return Err(PostError::Unavailable {
+                        source: Arc::new(error),
+                    });
+                }
+                self.locking = true;
+                return Ok(());
+            }
+            Failure::Unique | Failure::Permanent => {
+                return Err(self.gives_up(error, PostError::Database));
+            }
+        }
+        self.lost_since = None;
+        self.locking = true;
+        self.conflicts = self.conflicts.saturating_add(1);
+        let since = *self.conflicting_since.get_or_insert_with(Instant::now);
+        if self.conflicts >= CONFLICTS_MAX || since.elapsed() >= CONFLICT_PATIENCE {
+            let attempts = self.attempts;
+            return Err(self.gives_up(error, |source| PostError::Contended { attempts, source }));
+        }
+        Ok(())
+    }
+
+    fn gives_up(
+        &self,
+        error: sqlx::Error,
+        nothing_took_effect: impl FnOnce(Arc<sqlx::Error>) -> PostError,
+    ) -> PostError {
+        let source = Arc::new(error);
+        match self.open {
+            true => PostError::Unavailable { source },
+            false => nothing_took_effect(source),
+        }
+    }
+}
+
+/// How an attempt failed.
+enum Attempt {
+    Failed {
+        connection: Option<Connection>,
+        error: sqlx::Error,
+    },
+    Event(String),
+}
+
+impl Attempt {
+    fn lost(error: sqlx::Error) -> Self {
+        Self::Failed {
+            connection: None,
+            error,
+        }
+    }
+}
+
+/// How a step of an attempt failed.
+enum Step {
+    Database(sqlx::Error),
+    Event(String),
+}
+
+impl From<sqlx::Error> for Step {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
