@@ -1,0 +1,32 @@
+//! Redis, the only place that speaks to it. It answers faster what PostgreSQL knows, and is never
+//! believed: without it, all goes on.
+
+use std::time::Duration;
+
+use crate::config::SecretUrl;
+
+/// Why Redis did not answer. The messages hold no address, since an address may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// Nothing came back in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The address can't be read, the connection was refused, or the server said no.
+    #[error("{0}")]
+    Redis(#[from] redis::RedisError),
+}
+
+/// Whether Redis answers, over a connection of its own.
+///
+/// # Errors
+/// Where it doesn't, within `timeout`.
+pub async fn ping(address: &SecretUrl, timeout: Duration) -> Result<(), CacheError> {
+    let client = redis::Client::open(address.expose())?;
+    let pinged = async {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").exec_async(&mut connection).await
+    };
+    Ok(tokio::time::timeout(timeout, pinged)
+        .await
+        .map_err(|_| CacheError::Timeout(timeout))??)
+}

@@ -1,0 +1,312 @@
+//! The relay: one at a time for a database, by an advisory lock on the connection that claims and
+//! removes. A relay whose connection dies loses the lock and can remove nothing any more; another
+//! takes over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::wakeup;
+use crate::bus::{Bus, PublishError, Record, topics};
+use crate::event::{DeadLetter, Envelope, EventError, EventType, Original, header};
+use crate::postgres::outbox::{self, Pending};
+use crate::resilience::backoff::{Reconnect, Schedule};
+
+/// Bounds and rhythm of a [`Relay`].
+#[derive(Clone, Debug)]
+pub struct RelayOptions {
+    /// The most events of one ledger in one claim.
+    pub claim_rows_max: u32,
+    /// How often to look without being notified, and how often a stand-by asks for the lock.
+    pub poll: Duration,
+    /// When a refused event is tried again, and after how many refusals it is a dead letter.
+    pub schedule: Schedule,
+}
+
+/// Between claims that did not fill up: under load, events then go out by the hundred rather than
+/// by the handful. The first one after a pause goes at once.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Longer than the server gives a statement, and than the bus gives a claim.
+const STEP_MAX: Duration = Duration::from_secs(60);
+
+/// What one step did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relayed {
+    /// So many events reached the bus; there may be more.
+    Batch(usize),
+    /// Nothing waits that may go out now.
+    Idle,
+    /// The bus could not be reached. So many events had got through before.
+    Outage {
+        /// Events that reached the bus.
+        published: usize,
+        /// What the bus said.
+        reason: String,
+    },
+}
+
+/// Why a step failed: the relay starts over with a new connection.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The database failed; nothing is lost, some events may be published again.
+    #[error("the outbox can't be read or written: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Nothing came back for a minute.
+    #[error("the database or the bus did not answer in time")]
+    Silent,
+    /// A stored event can't be brought into its form on the wire.
+    #[error("an event in the outbox can't be read: {0}")]
+    Event(#[from] EventError),
+}
+
+/// Moves events from the outbox to the bus.
+#[derive(Debug)]
+pub struct Relay {
+    pool: PgPool,
+    bus: Arc<Bus>,
+    options: RelayOptions,
+    turns: tokio::sync::watch::Sender<u64>,
+}
+
+impl Relay {
+    /// A relay between this database and this bus.
+    #[must_use]
+    pub fn new(pool: PgPool, bus: Arc<Bus>, options: RelayOptions) -> Self {
+        Self {
+            pool,
+            bus,
+            options,
+            turns: tokio::sync::watch::Sender::new(0),
+        }
+    }
+
+    /// Counts the turns of the loop, so that a watchdog sees that it turns.
+    #[must_use]
+    pub fn turns(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.turns.subscribe()
+    }
+
+    /// Relays until stopped; then what still waits goes out, unless the bus is away.
+    pub async fn run(&self, stop: CancellationToken) {
+        let wake = Arc::new(Notify::new());
+        let listener = tokio::spawn(wakeup::listen(
+            self.pool.clone(),
+            Arc::clone(&wake),
+            stop.clone(),
+        ));
+        let mut reconnect = Reconnect::default();
+        loop {
+            match self.lead(&wake, &stop, &mut reconnect).await {
+                Ok(()) => break,
+                Err(error) => tracing::warn!(%error, "the relay starts over"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(reconnect.next_delay()) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        listener.abort();
+    }
+
+    /// Waits for the lock, then relays over the connection that holds it until stopped.
+    async fn lead(
+        &self,
+        wake: &Notify,
+        stop: &CancellationToken,
+        reconnect: &mut Reconnect,
+    ) -> Result<(), RelayError> {
+        let mut conn = in_time(outbox::dedicated(&self.pool)).await??;
+        while !in_time(outbox::try_lock_relay(&mut conn)).await?? {
+            self.turns
+                .send_modify(|turns| *turns = turns.wrapping_add(1));
+            tokio::select! {
+                () = tokio::time::sleep(self.options.poll) => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+        tracing::info!("this relay has the outbox");
+        let mut away = false;
+        loop {
+            self.turns
+                .send_modify(|turns| *turns = turns.wrapping_add(1));
+            // Asked before the claim: what was committed before the stop is in it.
+            let stopping = stop.is_cancelled();
+            let step = self.relay_once(&mut conn, OffsetDateTime::now_utc());
+            let wait = match in_time(step).await?? {
+                // Held back as a whole: not worth asking again at once.
+                Relayed::Batch(0) => self.options.poll,
+                Relayed::Batch(count) => {
+                    if std::mem::take(&mut away) {
+                        tracing::info!("the bus is back");
+                    }
+                    reconnect.reset();
+                    let full = u32::try_from(count).is_ok_and(|n| n >= self.options.claim_rows_max);
+                    if full {
+                        continue;
+                    }
+                    GATHER
+                }
+                Relayed::Idle => self.options.poll,
+                Relayed::Outage { reason, .. } => {
+                    if !std::mem::replace(&mut away, true) {
+                        tracing::warn!(%reason, "the bus is away; events wait in the outbox");
+                    }
+                    reconnect.next_delay()
+                }
+            };
+            // Others may go on posting while this one stops: what they commit is for them.
+            if stopping {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = wake.notified(), if wait > GATHER && !away => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One claim: publishes it and removes what was acknowledged.
+    ///
+    /// # Errors
+    /// Where the database fails. What was published and not removed is published again.
+    pub async fn relay_once(
+        &self,
+        conn: &mut PgConnection,
+        now: OffsetDateTime,
+    ) -> Result<Relayed, RelayError> {
+        let limit = i64::from(self.options.claim_rows_max);
+        let claim = outbox::claim(conn, limit, now).await?;
+        if claim.is_empty() {
+            return Ok(Relayed::Idle);
+        }
+        let records: Vec<Record> = claim.iter().map(record).collect();
+        let results = self.bus.publish(&records).await;
+        let mut done = Vec::with_capacity(claim.len());
+        let mut outage = None;
+        for ((pending, record), result) in claim.iter().zip(&records).zip(results) {
+            match result {
+                Ok(()) => done.push((pending.ledger_id, pending.id)),
+                Err(PublishError::Held) => {}
+                Err(PublishError::Outage(reason)) => {
+                    outage.get_or_insert(reason);
+                }
+                Err(PublishError::Refused { reason }) => {
+                    if self.refused(conn, pending, record, &reason, now).await? {
+                        done.push((pending.ledger_id, pending.id));
+                    }
+                }
+            }
+        }
+        if !done.is_empty() {
+            outbox::remove(conn, &done).await?;
+        }
+        Ok(match outage {
+            Some(reason) => Relayed::Outage {
+                published: done.len(),
+                reason,
+            },
+            None => Relayed::Batch(done.len()),
+        })
+    }
+
+    /// An event that the broker won't take: tried again by the schedule, then a dead letter.
+    /// Whether the outbox is done with it.
+    async fn refused(
+        &self,
+        conn: &mut PgConnection,
+        pending: &Pending,
+        record: &Record,
+        reason: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, RelayError> {
+        let failures = u32::try_from(pending.attempts)
+            .unwrap_or(0)
+            .saturating_add(1);
+        let wait = match self.options.schedule.delay_after(failures) {
+            Some(wait) => wait,
+            None if self.bury(pending, record, reason, failures, now).await? => return Ok(true),
+            // The dead letter found no place either: the event stays, and is tried now and then.
+            None => self
+                .options
+                .schedule
+                .delay_after(self.options.schedule.waits())
+                .unwrap_or_default(),
+        };
+        tracing::warn!(
+            event_id = %pending.event_id, topic = pending.topic, failures, reason,
+            "the bus refused an event"
+        );
+        outbox::defer(conn, (pending.ledger_id, pending.id), now + wait, reason).await?;
+        Ok(false)
+    }
+
+    async fn bury(
+        &self,
+        pending: &Pending,
+        record: &Record,
+        reason: &str,
+        failures: u32,
+        now: OffsetDateTime,
+    ) -> Result<bool, RelayError> {
+        let original = Original {
+            topic: &record.topic,
+            key: &record.key,
+            headers: &record.headers,
+            payload: &record.payload,
+        };
+        let correlation_id = pending.correlation_id.clone();
+        let letter = DeadLetter::new(original, reason, failures, now, correlation_id)?;
+        let record = Record {
+            topic: topics::dead_letters_of(&record.topic),
+            key: record.key.clone(),
+            headers: Vec::new(),
+            payload: letter.to_json()?,
+        };
+        let buried = self.bus.publish(std::slice::from_ref(&record)).await;
+        let buried = buried.first().is_some_and(Result::is_ok);
+        if buried {
+            tracing::error!(
+                event_id = %pending.event_id, topic = pending.topic, reason,
+                "an event became a dead letter"
+            );
+        }
+        Ok(buried)
+    }
+}
+
+/// A server that is gone without a word must not hold the relay up.
+async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, RelayError> {
+    tokio::time::timeout(STEP_MAX, step)
+        .await
+        .map_err(|_| RelayError::Silent)
+}
+
+fn record(pending: &Pending) -> Record {
+    // A newer program may have left types that this one doesn't know. They go out as they are.
+    let known = pending
+        .event_type
+        .parse()
+        .unwrap_or(EventType::TransactionPosted);
+    let envelope = Envelope::new(pending.event_id, known, &pending.ledger, pending.created_at)
+        .with_subject(pending.subject.clone())
+        .with_correlation_id(pending.correlation_id.clone())
+        .with_traceparent(pending.traceparent.clone());
+    let mut headers = envelope.headers();
+    for (name, value) in &mut headers {
+        if name == header::TYPE {
+            *value = pending.event_type.clone().into_bytes();
+        }
+    }
+    Record {
+        topic: pending.topic.clone(),
+        key: pending.key.clone().into_bytes(),
+        headers,
+        payload: pending.payload.clone().into_bytes(),
+    }
+}
