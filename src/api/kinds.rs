@@ -1,0 +1,61 @@
+//! Every code that an error can carry, beside the rejection codes of the ledger.
+
+use crate::ledger::RejectionCode;
+
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub status: u16,
+    pub code: &'static str,
+    pub title: &'static str,
+}
+
+impl Kind {
+    const fn new(status: u16, code: &'static str, title: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            title,
+        }
+    }
+
+    /// A rule's no.
+    pub(super) fn of_rejection(code: RejectionCode) -> Self {
+        Self::new(422, code.as_str(), code.title())
+    }
+}
+
+/// Declares the kinds, and [`ALL`] of them.
+macro_rules! kinds {
+    ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
+        $(pub(super) const $name: Kind = Kind::new($status, $code, $title);)*
+
+        /// All kinds but the rejections.
+        pub(super) const ALL: &[Kind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    JSON_INVALID = 400 "json_invalid" "The body is not JSON";
+    BODY_UNREADABLE = 400 "body_unreadable" "The body did not arrive whole";
+    KEY_MISSING = 400 "idempotency_key_missing" "The Idempotency-Key header is missing";
+    KEY_INVALID = 400 "idempotency_key_invalid" "The Idempotency-Key header is malformed";
+    CORRELATION_ID_INVALID = 400 "correlation_id_invalid" "The X-Correlation-Id header is malformed";
+    NOT_FOUND = 404 "not_found" "There is nothing at this path";
+    LEDGER_NOT_FOUND = 404 "ledger_not_found" "There is no such ledger";
+    WALLET_NOT_FOUND = 404 "wallet_not_found" "There is no such wallet";
+    TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
+    METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
+    BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
+    WALLET_EXISTS = 409 "wallet_exists" "The wallet exists with other settings";
+    BODY_TOO_LARGE = 413 "body_too_large" "The body is too large";
+    CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
+    FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
+    CURRENCY_NEEDED = 422 "currency_needed" "The address has wallets in several currencies";
+    INTERNAL = 500 "internal" "An error of the server";
+    DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
+    CONTENDED = 503 "contended" "Other writers were in the way";
+    OVERLOADED = 503 "overloaded" "Too many requests wait";
+    STOPPING = 503 "stopping" "The instance is stopping";
+    TIMEOUT = 504 "timeout" "The request took too long";
+}

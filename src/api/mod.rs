@@ -1,0 +1,87 @@
+//! The HTTP API: JSON under `/v1`, probes, and its own description.
+//!
+//! A request goes through `request::attend`, which gives it its ids, its time limit and its log
+//! line; then to the handler of its resource, which reads every field before it says what is
+//! wrong with any, and hands commands to the committer. Errors are problem documents with stable
+//! codes. Nothing is decided here: the ledger's rules are the engine's.
+
+mod body;
+mod correlation;
+mod docs;
+mod entries;
+mod extract;
+mod fields;
+mod kinds;
+mod ledgers;
+mod openapi;
+mod posting;
+mod probes;
+mod problem;
+mod query;
+mod readiness;
+mod request;
+mod respond;
+pub mod schema;
+mod state;
+mod transactions;
+mod transfers;
+mod values;
+mod wallets;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+pub use readiness::{Check, CheckStatus, Readiness};
+pub use state::{ApiState, Limits};
+
+use problem::Problem;
+
+/// The whole API over what the handlers share.
+pub fn router(state: ApiState) -> Router {
+    let ledger = Router::new()
+        .route("/", get(ledgers::show))
+        .route("/balances", get(ledgers::balances))
+        .route("/wallets", get(wallets::list).post(wallets::create))
+        .route("/wallets/{wallet}", get(wallets::show))
+        .route("/wallets/{wallet}/entries", get(entries::list))
+        .route("/transfers", post(transfers::post))
+        .route("/transfers/batch", post(transfers::post_batch))
+        .route(
+            "/transactions",
+            get(transactions::list).post(transactions::post),
+        )
+        .route("/transactions/{id}", get(transactions::show));
+    Router::new()
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(docs::page))
+        .route("/v1/ledgers", get(ledgers::list).post(ledgers::create))
+        .nest("/v1/ledgers/{ledger}", ledger)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), request::attend))
+        .with_state(state)
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    let detail = format!(
+        "There is nothing at {}; /docs lists what there is.",
+        shown(&uri)
+    );
+    Problem::new(kinds::NOT_FOUND, detail)
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!(
+        "{} does not take {method}; the Allow header lists what it takes.",
+        shown(&uri)
+    );
+    Problem::new(kinds::METHOD_NOT_ALLOWED, detail)
+}
+
+fn shown(uri: &Uri) -> String {
+    uri.path().chars().take(255).collect()
+}

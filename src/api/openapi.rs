@@ -1,0 +1,263 @@
+//! The API's description of itself, generated from the handlers and their types.
+//!
+//! What all operations have in common (headers, path segments, errors) is added here, once.
+
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::kinds::{self, Kind};
+use super::schema::{FieldProblem, ProblemDocument};
+use super::{entries, ledgers, probes, transactions, transfers, wallets};
+use crate::ledger::RejectionCode;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Aegis",
+        description = "A settlement engine and double-entry ledger. Amounts are integers in minor \
+                       units; times are UTC, as of RFC 3339."
+    ),
+    paths(
+        ledgers::create,
+        ledgers::list,
+        ledgers::show,
+        ledgers::balances,
+        wallets::create,
+        wallets::list,
+        wallets::show,
+        entries::list,
+        transfers::post,
+        transfers::post_batch,
+        transactions::post,
+        transactions::list,
+        transactions::show,
+        probes::live,
+        probes::ready
+    ),
+    components(schemas(ProblemDocument, FieldProblem)),
+    tags(
+        (name = "ledgers", description = "Books, each balanced in itself."),
+        (name = "wallets", description = "Who holds what, and how it came about."),
+        (name = "transfers", description = "From one wallet to another."),
+        (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "probes", description = "For whoever restarts and routes.")
+    )
+)]
+struct Api;
+
+/// The whole description.
+pub(super) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    // The types of the description can always be written.
+    let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
+    complete(&mut document);
+    document
+});
+
+static JSON: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(DOCUMENT.to_string()));
+
+pub(super) async fn document() -> Response {
+    let content_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, content_type)], JSON.clone()).into_response()
+}
+
+/// Every kind of error, the ledger's rejections behind the others.
+pub(super) fn all_kinds() -> impl Iterator<Item = Kind> {
+    let rejections = RejectionCode::ALL.into_iter().map(Kind::of_rejection);
+    kinds::ALL.iter().copied().chain(rejections)
+}
+
+fn complete(document: &mut Value) {
+    let Some(components) = document
+        .get_mut("components")
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    components.insert("parameters".to_owned(), parameters());
+    components.insert("headers".to_owned(), headers());
+    if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
+        complete_schemas(schemas);
+    }
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, item) in paths.into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete_operation(path, method, operation);
+        }
+    }
+}
+
+/// Unknown fields are refused, and codes are a closed list.
+fn complete_schemas(schemas: &mut Map<String, Value>) {
+    for (name, schema) in schemas.iter_mut() {
+        if name.ends_with("Request") {
+            schema["additionalProperties"] = json!(false);
+        }
+    }
+    if let Some(code) = schemas
+        .get_mut("Problem")
+        .and_then(|p| p.pointer_mut("/properties/code"))
+    {
+        let mut codes: Vec<&str> = all_kinds().map(|kind| kind.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        code["enum"] = json!(codes);
+    }
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    if path.starts_with("/v1/") {
+        let writes = method == "post";
+        complete_parameters(path, writes, &mut operation["parameters"]);
+        complete_responses(path, writes, &mut operation["responses"]);
+    }
+}
+
+fn complete_parameters(path: &str, writes: bool, parameters: &mut Value) {
+    let reference = |name: &str| json!({"$ref": format!("#/components/parameters/{name}")});
+    let mut all = Vec::new();
+    if path.contains("{ledger}") {
+        all.push(reference("Ledger"));
+    }
+    let own = parameters.as_array().cloned().unwrap_or_default();
+    all.extend(own.into_iter().map(|own| match own["name"].as_str() {
+        Some("limit") => reference("Limit"),
+        Some("after") => reference("After"),
+        _ => own,
+    }));
+    if writes {
+        all.push(reference("IdempotencyKey"));
+    }
+    all.extend([reference("CorrelationId"), reference("Traceparent")]);
+    *parameters = json!(all);
+}
+
+fn complete_responses(path: &str, writes: bool, responses: &mut Value) {
+    let Some(responses) = responses.as_object_mut() else {
+        return;
+    };
+    let header = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
+    for (status, response) in responses.iter_mut() {
+        response["headers"] = json!({
+            "X-Correlation-Id": header("CorrelationId"),
+            "traceparent": header("Traceparent"),
+        });
+        if writes && status == "200" {
+            response["headers"]["Idempotent-Replayed"] = header("IdempotentReplayed");
+        }
+    }
+    for kind in all_kinds().filter(|kind| may_answer(path, writes, *kind)) {
+        let problem = responses
+            .entry(kind.status.to_string())
+            .or_insert_with(|| problem_response(kind.status));
+        let mut codes = problem["description"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        codes.push_str(if codes.is_empty() { "" } else { ", " });
+        codes.push_str(&format!("`{}`", kind.code));
+        problem["description"] = json!(codes);
+    }
+}
+
+/// Whether an operation can be answered with this kind of error.
+fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
+    // A batch answers its rejections one by one.
+    let posts = writes && (path.ends_with("/transfers") || path.ends_with("/transactions"));
+    let commits = posts || path.ends_with("/batch");
+    let names_wallet = path.contains("{wallet}");
+    match (kind.status, kind.code) {
+        (_, "not_found" | "method_not_allowed") => false,
+        (_, "correlation_id_invalid" | "contended") => true,
+        (_, "ledger_not_found") => path.contains("{ledger}"),
+        (404, "wallet_not_found") => names_wallet,
+        (_, "transaction_not_found") => path.contains("{id}"),
+        (_, "wallet_exists") => writes && path.ends_with("/wallets"),
+        (_, "currency_needed") => names_wallet,
+        (_, "overloaded" | "stopping") => commits,
+        (400 | 408 | 413 | 415, _) => writes,
+        (_, "amount_too_large") => commits || (writes && path.ends_with("/wallets")),
+        (_, "currency_unknown") => posts || path.contains("/wallets"),
+        (422, code) if code != kinds::FIELDS_INVALID.code => posts,
+        _ => true,
+    }
+}
+
+fn parameters() -> Value {
+    let text = json!({"type": "string", "minLength": 1, "maxLength": 255});
+    json!({
+        "Ledger": {
+            "name": "ledger", "in": "path", "required": true, "example": "main",
+            "description": "The ledger's name.", "schema": {"type": "string"},
+        },
+        "Limit": {
+            "name": "limit", "in": "query", "required": false,
+            "description": "How many items a page may have.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+        },
+        "After": {
+            "name": "after", "in": "query", "required": false,
+            "description": "The `next` of the page before.", "schema": {"type": "string"},
+        },
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "example": "order-1001",
+            "description": "1 to 255 printable characters, new for every new request and the same \
+                            for a repeat.",
+            "schema": text,
+        },
+        "CorrelationId": {
+            "name": "X-Correlation-Id", "in": "header", "required": false,
+            "description": "What the request belongs to; a UUIDv7 is made where it is absent.",
+            "schema": text,
+        },
+        "Traceparent": {
+            "name": "traceparent", "in": "header", "required": false,
+            "description": "W3C trace context; made where it is absent or malformed.",
+            "schema": {"type": "string"},
+        },
+    })
+}
+
+fn headers() -> Value {
+    json!({
+        "CorrelationId": {
+            "description": "The body's correlation id, else the header's, else one that was made.",
+            "schema": {"type": "string"},
+        },
+        "Traceparent": {
+            "description": "The trace context that events carry on.",
+            "schema": {"type": "string"},
+        },
+        "IdempotentReplayed": {
+            "description": "`true` where the request had taken effect before.",
+            "schema": {"type": "string", "enum": ["true"]},
+        },
+        "RetryAfter": {
+            "description": "Seconds to wait before the same request is sent again.",
+            "schema": {"type": "integer"},
+        },
+    })
+}
+
+/// An answer with an error; its codes are listed behind.
+fn problem_response(status: u16) -> Value {
+    let mut response = json!({
+        "description": "",
+        "headers": {
+            "X-Correlation-Id": {"$ref": "#/components/headers/CorrelationId"},
+            "traceparent": {"$ref": "#/components/headers/Traceparent"},
+        },
+        "content": {"application/problem+json": {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+        }},
+    });
+    if status == 503 {
+        response["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
+    }
+    response
+}

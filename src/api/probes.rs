@@ -1,0 +1,65 @@
+//! Liveness and readiness, for whoever restarts and routes.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::ApiState;
+use super::problem::Problem;
+use super::readiness::{Check, CheckStatus, Readiness};
+use super::respond;
+use super::schema::Alive;
+use super::state::Lost;
+use crate::postgres;
+
+/// A probe that waits is as good as one that fails.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Whether the process answers
+///
+/// Says nothing of what it depends on: a restart would mend none of that.
+#[utoipa::path(get, path = "/livez", tag = "probes", responses(
+    (status = 200, description = "It answers.", body = Alive),
+))]
+pub(super) async fn live() -> Result<Response, Problem> {
+    respond::ok(&Alive {
+        status: CheckStatus::Ok,
+    })
+}
+
+/// Whether requests can be served
+///
+/// Lists each part that was looked at. Degraded parts are served without.
+#[utoipa::path(get, path = "/readyz", tag = "probes", responses(
+    (status = 200, description = "Requests are served; `degraded` where a part is away.", body = Readiness),
+    (status = 503, description = "Requests can't be served.", body = Readiness),
+))]
+pub(super) async fn ready(State(state): State<ApiState>) -> Result<Response, Problem> {
+    let readiness = state.readiness().with_first(database(&state).await);
+    let status = match readiness.status {
+        CheckStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        CheckStatus::Ok | CheckStatus::Degraded => StatusCode::OK,
+    };
+    respond::json(status, &readiness)
+}
+
+async fn database(state: &ApiState) -> Check {
+    match tokio::time::timeout(PING_TIMEOUT, ping(state)).await {
+        Ok(Ok(())) => Check::ok("database"),
+        Ok(Err(_)) => Check::failed("database", "can't be reached"),
+        Err(_) => Check::failed("database", format!("no answer within {PING_TIMEOUT:?}")),
+    }
+}
+
+async fn ping(state: &ApiState) -> sqlx::Result<()> {
+    let mut lost = Lost::default();
+    loop {
+        match postgres::ping(state.pool()).await {
+            // A connection that died while it was idle says nothing of the server.
+            Err(error) if lost.again(&error) => {}
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Errors as callers see them: RFC 9457 `application/problem+json` with a stable code.
+//!
+//! A handler returns a [`Problem`]; `request::attend` writes it out, since the correlation id and
+//! the path are known there. What is for the operator alone goes into `cause`, which is logged
+//! and never answered.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::kinds::{self, Kind};
+use super::schema::{FieldProblem, ProblemDocument};
+use crate::engine::PostError;
+use crate::ledger::Rejection;
+use crate::postgres::{Failure, classify};
+
+/// An error on its way to the caller.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub kind: Kind,
+    pub detail: Cow<'static, str>,
+    pub errors: Vec<FieldProblem>,
+    retry_after_s: Option<u32>,
+    /// For the log only.
+    pub cause: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_s: None,
+            cause: None,
+        }
+    }
+
+    /// An error of ours: the caller learns that it happened, the log learns what.
+    pub(super) fn internal(cause: impl Into<String>) -> Self {
+        let detail = "The request could not be completed. The log holds the reason under the \
+                      correlation id.";
+        Self::new(kinds::INTERNAL, detail).caused_by(cause)
+    }
+
+    pub(super) fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The answer, with what only the request knows.
+    pub(super) fn answer(self, instance: &str, correlation_id: &str) -> Response {
+        let body = ProblemDocument {
+            kind: format!("/docs#{}", self.kind.code),
+            title: self.kind.title,
+            status: self.kind.status,
+            code: self.kind.code,
+            detail: &self.detail,
+            instance,
+            errors: &self.errors,
+            correlation_id,
+        };
+        // Strings and numbers can always be written.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        let mut response =
+            (self.status(), [(header::CONTENT_TYPE, content_type)], body).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// Carries the problem to `request::attend`.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(Kind::of_rejection(rejection.code), rejection.detail)
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        match classify(&error) {
+            Failure::Lost => database_unavailable("The database can't be reached. Try again.")
+                .caused_by(error.to_string()),
+            Failure::Conflict => contended().caused_by(error.to_string()),
+            Failure::Unique | Failure::Permanent => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<PostError> for Problem {
+    fn from(error: PostError) -> Self {
+        let cause = error.to_string();
+        let problem = match error {
+            PostError::Unavailable { .. } => database_unavailable(
+                "The database can't be reached. Whether the request took effect is unknown: send \
+                 it again with the same Idempotency-Key, which posts it once at most.",
+            ),
+            PostError::Contended { .. } => contended(),
+            PostError::Overloaded => Self::new(
+                kinds::OVERLOADED,
+                "Too many requests wait already. Nothing took effect; send it again later.",
+            )
+            .retry_after(1),
+            PostError::Stopping => Self::new(
+                kinds::STOPPING,
+                "This instance is stopping. Nothing took effect; send it again.",
+            )
+            .retry_after(1),
+            PostError::Database(_) | PostError::Event(_) => return Self::internal(cause),
+        };
+        problem.caused_by(cause)
+    }
+}
+
+fn database_unavailable(detail: &'static str) -> Problem {
+    Problem::new(kinds::DATABASE_UNAVAILABLE, detail).retry_after(2)
+}
+
+fn contended() -> Problem {
+    let detail = "Other writers were in the way. Nothing took effect; send it again.";
+    Problem::new(kinds::CONTENDED, detail).retry_after(1)
+}

@@ -1,0 +1,312 @@
+//! What goes around every request: its ids, its time limit, its log line, and its error as a
+//! problem document.
+//!
+//! One line is logged a request, without bodies. A handler's panic is an answer of 500. A handler
+//! that runs out of time is dropped; what it handed to the committer goes on.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+
+use super::ApiState;
+use super::correlation::{CorrelationId, Traceparent};
+use super::kinds;
+use super::problem::Problem;
+
+pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What handlers know of their request beside its path and body.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub correlation_id: CorrelationId,
+    pub traceparent: Traceparent,
+    body_arrived: AtomicBool,
+}
+
+impl Context {
+    /// From here on a timeout leaves the outcome open.
+    pub(super) fn note_body_arrived(&self) {
+        self.body_arrived.store(true, Ordering::Relaxed);
+    }
+
+    fn timeout_problem(&self, method: &Method, limit: Duration) -> Problem {
+        let limit = limit.as_millis();
+        if method.is_safe() {
+            let detail = format!("There was no answer within {limit} ms. Try again.");
+            return Problem::new(kinds::TIMEOUT, detail);
+        }
+        if self.body_arrived.load(Ordering::Relaxed) {
+            let detail = format!(
+                "There was no answer within {limit} ms. Whether the request took effect is \
+                 unknown: send it again with the same Idempotency-Key, which tells."
+            );
+            return Problem::new(kinds::TIMEOUT, detail);
+        }
+        let detail = format!(
+            "The body did not arrive within {limit} ms. Nothing took effect; send it again."
+        );
+        Problem::new(kinds::BODY_TIMEOUT, detail)
+    }
+}
+
+/// Runs a request and sees to its answer.
+pub(super) async fn attend(
+    State(state): State<ApiState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let line = Line::of(&request);
+    let (correlation_id, refused) = CorrelationId::of(request.headers());
+    let context = Arc::new(Context {
+        correlation_id,
+        traceparent: Traceparent::of(request.headers()),
+        body_arrived: AtomicBool::new(false),
+    });
+    let response = match refused {
+        Some(problem) => problem.into_response(),
+        None => {
+            request.extensions_mut().insert(Arc::clone(&context));
+            let limit = state.limits().request_timeout;
+            let run = AssertUnwindSafe(next.run(request)).catch_unwind();
+            match tokio::time::timeout(limit, run).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(panic)) => Problem::internal(panic_message(&*panic)).into_response(),
+                Err(_) => context.timeout_problem(&line.method, limit).into_response(),
+            }
+        }
+    };
+    line.answer(response, &context, started)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without a message"))
+}
+
+/// What the log says of a request.
+struct Line {
+    method: Method,
+    uri: Uri,
+    path: Option<MatchedPath>,
+    key: Option<HeaderValue>,
+}
+
+impl Line {
+    fn of(request: &Request) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            path: request.extensions().get::<MatchedPath>().cloned(),
+            key: request.headers().get(IDEMPOTENCY_KEY).cloned(),
+        }
+    }
+
+    fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
+        let problem = response.extensions_mut().remove::<Problem>();
+        let correlation_id = context.correlation_id.as_str();
+        self.log(
+            response.status().as_u16(),
+            problem.as_ref(),
+            correlation_id,
+            started.elapsed(),
+        );
+        if let Some(problem) = problem {
+            response = problem.answer(self.uri.path(), correlation_id);
+        }
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_bytes(correlation_id.as_bytes()) {
+            headers.insert(CORRELATION_ID, value);
+        }
+        if let Ok(value) = HeaderValue::from_str(context.traceparent.as_str()) {
+            headers.insert(TRACEPARENT, value);
+        }
+        response
+    }
+
+    fn log(&self, status: u16, problem: Option<&Problem>, correlation_id: &str, took: Duration) {
+        let path = self.path.as_ref().map_or("", MatchedPath::as_str);
+        let probe = matches!(path, "/livez" | "/readyz");
+        let code = problem.map(|problem| problem.kind.code);
+        let cause = problem.and_then(|problem| problem.cause.as_deref());
+        let key = self.key.as_ref().and_then(|key| key.to_str().ok());
+        // The level has to be known where the line is compiled.
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "aegis::request",
+                    method = self.method.as_str(),
+                    path,
+                    status,
+                    latency_ms = took.as_micros() as f64 / 1_000.0,
+                    correlation_id,
+                    ledger = ledger_of(self.uri.path()),
+                    idempotency_key = key.map(shortened),
+                    code,
+                    cause,
+                    "request"
+                )
+            };
+        }
+        match status {
+            500 => log!(error),
+            501.. => log!(warn),
+            _ if probe => log!(debug),
+            _ => log!(info),
+        }
+    }
+}
+
+/// The ledger that the path names, whether it exists or not.
+fn ledger_of(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/v1/ledgers/")?;
+    rest.split('/').next().map(shortened)
+}
+
+/// What a caller wrote may be long; the log takes as much as a well-formed one can have.
+fn shortened(text: &str) -> &str {
+    text.get(..255).unwrap_or(text)
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests state what must hold"
+)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Mutex, PoisonError};
+
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tokio::sync::watch;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::api::{Limits, Readiness};
+    use crate::engine::{self, Committer, Engine};
+    use crate::postgres::Settings;
+
+    /// Routes that need no database.
+    fn routes() -> Router {
+        let settings = Settings::from_url("postgres://nobody@127.0.0.1:1/nothing").unwrap();
+        let engine = Engine::new(&settings, "topic");
+        let (committer, _) = Committer::start(engine, engine::Limits::default());
+        let (_, readiness) = watch::channel(Readiness::default());
+        let limits = Limits {
+            request_timeout: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let state = ApiState::new(committer, settings.pool(), limits, readiness);
+        Router::new()
+            .route("/v1/ledgers/{ledger}/fine", get(async || "fine"))
+            .route(
+                "/panics",
+                get(async || -> &'static str { panic!("of the inside") }),
+            )
+            .route("/hangs", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(state, attend))
+    }
+
+    async fn call(path: &str) -> (u16, String) {
+        let request = Request::get(path)
+            .header("x-correlation-id", "c-1")
+            .header("idempotency-key", "k-1");
+        let response = routes()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_tells_nothing_of_it() {
+        let (status, body) = call("/panics").await;
+        assert_eq!(status, 500);
+        assert!(
+            body.contains("\"code\":\"internal\"") && !body.contains("inside"),
+            "{body}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_that_hangs_is_answered() {
+        let (status, body) = call("/hangs").await;
+        assert_eq!(status, 504);
+        assert!(body.contains("\"code\":\"timeout\""), "{body}");
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn one_line_is_logged_a_request() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        call("/v1/ledgers/main/fine?secret=1").await;
+        call("/panics").await;
+        drop(guard);
+        let bytes = lines.0.lock().unwrap().clone();
+        let logged: Vec<serde_json::Value> = String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(logged.len(), 2, "{logged:?}");
+        let fine = &logged[0]["fields"];
+        assert_eq!(logged[0]["level"], "INFO");
+        for (field, value) in [
+            ("method", "GET"),
+            ("path", "/v1/ledgers/{ledger}/fine"),
+            ("correlation_id", "c-1"),
+            ("ledger", "main"),
+            ("idempotency_key", "k-1"),
+        ] {
+            assert_eq!(fine[field], value, "{fine}");
+        }
+        assert_eq!(fine["status"], 200);
+        assert!(
+            fine["latency_ms"].is_f64() && fine.get("code").is_none(),
+            "{fine}"
+        );
+        assert!(!logged[0].to_string().contains("secret"));
+        assert_eq!(logged[1]["level"], "ERROR");
+        assert_eq!(logged[1]["fields"]["code"], "internal");
+        assert_eq!(logged[1]["fields"]["cause"], "panicked: of the inside");
+    }
+}

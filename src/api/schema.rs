@@ -1,0 +1,214 @@
+//! The shapes of requests and answers, for the API's description of itself.
+//!
+//! Requests are read field by field (`fields`), so that one answer can name everything that is
+//! wrong; these types describe what is read there, and a test holds the two together.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::readiness::CheckStatus;
+use crate::view::{PastWalletView, WalletView};
+
+/// A ledger to make.
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "europe"}))]
+pub struct LedgerRequest {
+    /// 1 to 64 characters of a-z, 0-9, _ and -; permanent.
+    pub name: String,
+}
+
+/// A wallet to make.
+#[derive(ToSchema)]
+#[schema(example = json!({"address": "merchant:acme:available", "currency": "NGN"}))]
+pub struct WalletRequest {
+    /// One to eight segments of a-z, 0-9, _ and - joined by colons.
+    pub address: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// What the balance may not fall below, minor units, 0 or less. 0 where it is absent; null for
+    /// no bound, as for the outside world.
+    #[schema(required = false, default = 0)]
+    pub min_balance: Option<i64>,
+}
+
+/// What a wallet's address answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum WalletAnswer {
+    /// As it stands.
+    Now(WalletView),
+    /// As it stood.
+    Past(PastWalletView),
+}
+
+/// A transfer to post.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "source": "psp:paystack", "destination": "merchant:acme:available", "currency": "NGN",
+    "amount": 125_000, "reference": "order-1001",
+}))]
+pub struct TransferRequest {
+    /// Address or id of the wallet that gives.
+    pub source: String,
+    /// Address or id of the wallet that takes.
+    pub destination: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Minor units, 1 or more.
+    pub amount: i64,
+    /// The caller's own name for it, up to 255 characters; need not be unique.
+    pub reference: Option<String>,
+    /// What it belongs to, up to 255 characters; the request's unless said.
+    pub correlation_id: Option<String>,
+    /// When it takes effect in the books; now unless said.
+    pub effective_at: Option<OffsetDateTime>,
+    /// The caller's own JSON object, up to 16 KiB.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// One of the transfers of a batch.
+#[derive(ToSchema)]
+pub struct BatchTransferRequest {
+    /// 1 to 255 printable characters: the key of this transfer.
+    pub idempotency_key: String,
+    /// Address or id of the wallet that gives.
+    pub source: String,
+    /// Address or id of the wallet that takes.
+    pub destination: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Minor units, 1 or more.
+    pub amount: i64,
+    /// The caller's own name for it, up to 255 characters; need not be unique.
+    pub reference: Option<String>,
+    /// What it belongs to, up to 255 characters; the request's unless said.
+    pub correlation_id: Option<String>,
+    /// When it takes effect in the books; now unless said.
+    pub effective_at: Option<OffsetDateTime>,
+    /// The caller's own JSON object, up to 16 KiB.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// Transfers to post together.
+#[derive(ToSchema)]
+#[schema(example = json!({"transfers": [{
+    "idempotency_key": "order-1001-fee", "source": "merchant:acme:available",
+    "destination": "platform:fees", "currency": "NGN", "amount": 1_500,
+}]}))]
+pub struct BatchRequest {
+    /// 1 to 8,192, decided in this order.
+    pub transfers: Vec<BatchTransferRequest>,
+    /// All or none: a rejection of one undoes the others. False unless said.
+    pub atomic: Option<bool>,
+}
+
+/// What came of one transfer of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchResult {
+    /// `posted`, `replayed` or `rejected`.
+    pub status: &'static str,
+    /// The transaction, where it is in the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<Uuid>,
+    /// Why it was rejected, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// Why it was rejected, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What came of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchResults {
+    /// One a transfer, in order.
+    pub results: Vec<BatchResult>,
+}
+
+/// A movement of a transaction.
+#[derive(ToSchema)]
+pub struct LegRequest {
+    /// Address or id.
+    pub wallet: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Signed minor units: credit positive, debit negative.
+    pub amount: i64,
+}
+
+/// A transaction of many legs to post.
+#[derive(ToSchema)]
+#[schema(example = json!({"legs": [
+    {"wallet": "psp:paystack", "currency": "NGN", "amount": -125_000},
+    {"wallet": "merchant:acme:available", "currency": "NGN", "amount": 123_500},
+    {"wallet": "platform:fees", "currency": "NGN", "amount": 1_500},
+]}))]
+pub struct TransactionRequest {
+    /// 2 to 1,000, which sum to zero in every currency, each on a wallet of its own.
+    pub legs: Vec<LegRequest>,
+    /// The caller's own name for it, up to 255 characters; need not be unique.
+    pub reference: Option<String>,
+    /// What it belongs to, up to 255 characters; the request's unless said.
+    pub correlation_id: Option<String>,
+    /// When it takes effect in the books; now unless said.
+    pub effective_at: Option<OffsetDateTime>,
+    /// The caller's own JSON object, up to 16 KiB.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// What to send as `after` for the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// The process answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alive {
+    /// Always `ok`.
+    pub status: CheckStatus,
+}
+
+/// A field of the request that can't be taken as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// The field, such as `amount`, `legs[3].amount` or the name of a query parameter.
+    pub field: String,
+    /// What is wrong, and what to write instead.
+    pub problem: Cow<'static, str>,
+}
+
+/// An error, as of RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// Where the code is explained, on this server.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means.
+    pub title: &'static str,
+    /// The status of the answer.
+    pub status: u16,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What happened, and what to do about it.
+    pub detail: &'a str,
+    /// The path of the request.
+    pub instance: &'a str,
+    /// Every field that is wrong, up to 100 of them.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<FieldProblem>, required = false)]
+    pub errors: &'a [FieldProblem],
+    /// The request's, by which the log finds it.
+    pub correlation_id: &'a str,
+}

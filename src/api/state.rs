@@ -1,0 +1,156 @@
+//! What the handlers share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::watch;
+
+use super::kinds;
+use super::problem::Problem;
+use super::readiness::Readiness;
+use crate::engine::Committer;
+use crate::ledger::{Ledger, LedgerName};
+use crate::postgres::{Failure, classify, ledgers};
+
+/// How many ledgers are kept by name. Few installations have more; those look the others up.
+const LEDGERS_MAX: usize = 1_024;
+/// A restarted server leaves up to a pool full of dead connections, each found by its next use.
+const LOST_MAX: u32 = 32;
+
+/// Bounds of what a request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest body, bytes.
+    pub body_bytes_max: usize,
+    /// After how long a request without an answer gets one that says so.
+    pub request_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A batch of 8,192 transfers at 1 KiB each.
+            body_bytes_max: 8 * 1024 * 1024,
+            request_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What the handlers share. Clones are handles on the same.
+#[derive(Clone, Debug)]
+pub struct ApiState {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    committer: Committer,
+    pool: PgPool,
+    limits: Limits,
+    readiness: watch::Receiver<Readiness>,
+    /// Ledgers are permanent: a name that was found stays true.
+    ledgers: RwLock<HashMap<LedgerName, Ledger>>,
+}
+
+impl ApiState {
+    /// Posts through the committer, reads through the pool, and reports the checks of `readiness`
+    /// beside its own of the database.
+    #[must_use]
+    pub fn new(
+        committer: Committer,
+        pool: PgPool,
+        limits: Limits,
+        readiness: watch::Receiver<Readiness>,
+    ) -> Self {
+        let ledgers = RwLock::default();
+        Self {
+            shared: Arc::new(Shared {
+                committer,
+                pool,
+                limits,
+                readiness,
+                ledgers,
+            }),
+        }
+    }
+
+    pub(super) fn committer(&self) -> &Committer {
+        &self.shared.committer
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.shared.limits
+    }
+
+    /// What the daemon reported last.
+    pub(super) fn readiness(&self) -> Readiness {
+        self.shared.readiness.borrow().clone()
+    }
+
+    /// The ledger of that name.
+    pub(super) async fn ledger(&self, name: &str) -> Result<Ledger, Problem> {
+        let missing = |detail: String| Problem::new(kinds::LEDGER_NOT_FOUND, detail);
+        let name: LedgerName = name.parse().map_err(missing)?;
+        let known = {
+            let ledgers = self
+                .shared
+                .ledgers
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            ledgers.get(&name).cloned()
+        };
+        if let Some(ledger) = known {
+            return Ok(ledger);
+        }
+        let found = database!(self, |conn| ledgers::find(conn, &name));
+        let ledger = found.ok_or_else(|| missing(format!("There is no ledger {name}.")))?;
+        let mut ledgers = self
+            .shared
+            .ledgers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if ledgers.len() >= LEDGERS_MAX {
+            ledgers.clear();
+        }
+        ledgers.insert(name, ledger.clone());
+        Ok(ledger)
+    }
+}
+
+/// How often work was met by a dead connection.
+#[derive(Debug, Default)]
+pub(super) struct Lost(u32);
+
+impl Lost {
+    /// Whether to try another connection after this error.
+    pub(super) fn again(&mut self, error: &sqlx::Error) -> bool {
+        self.0 = self.0.saturating_add(1);
+        classify(error) == Failure::Lost && self.0 <= LOST_MAX
+    }
+}
+
+/// Runs work that may run twice with a connection of the pool, and again with another one where
+/// that one was dead: `database!(state, |conn| ledgers::find(conn, &name))`.
+///
+/// A macro, since a function can't say yet that the future of a closure, which borrows both from
+/// the connection and from the handler, may move between threads.
+macro_rules! database {
+    ($state:expr, |$conn:ident| $work:expr) => {{
+        let mut lost = $crate::api::state::Lost::default();
+        loop {
+            let mut connection = $state.pool().acquire().await.map_err(Problem::from)?;
+            let $conn = &mut *connection;
+            match $work.await {
+                Err(error) if lost.again(&error) => {}
+                done => break done.map_err(Problem::from)?,
+            }
+        }
+    }};
+}
+pub(super) use database;

@@ -1,0 +1,225 @@
+//! What the fields of a body can hold, each read from its text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::fields::{Text, Wrong, kind_of, shown};
+use crate::ledger::{Address, Currency, IdempotencyKey, LedgerName, RejectionCode, WalletRef};
+
+/// A value that a field can hold.
+pub(super) trait Field<'a>: Sized {
+    /// What to write, as the end of a sentence.
+    const FORM: &'static str;
+
+    /// Reads the value's text.
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong>;
+}
+
+fn of_another_kind<'a, T: Field<'a>>(raw: &RawValue) -> Wrong {
+    Wrong::new(format!("is {}: write {}", kind_of(raw), T::FORM))
+}
+
+impl<'a> Field<'a> for Cow<'a, str> {
+    const FORM: &'static str = "a string";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        text::<Self>(raw)
+    }
+}
+
+fn text<'a, T: Field<'a>>(raw: &'a RawValue) -> Result<Cow<'a, str>, Wrong> {
+    if !raw.get().starts_with('"') {
+        return Err(of_another_kind::<T>(raw));
+    }
+    match serde_json::from_str::<Text<'a>>(raw.get()) {
+        Ok(Text(text)) => Ok(text),
+        Err(_) => Err(Wrong::new(
+            "holds an escape that is no character: write it plainly",
+        )),
+    }
+}
+
+/// A string that is parsed into something narrower.
+fn parsed<'a, T: Field<'a> + FromStr<Err = String>>(raw: &'a RawValue) -> Result<T, Wrong> {
+    text::<T>(raw)?.parse().map_err(Wrong::new)
+}
+
+/// Makes a type that is parsed from text a field.
+macro_rules! parsed_fields {
+    ($($type:ty: $form:literal;)*) => {$(
+        impl<'a> Field<'a> for $type {
+            const FORM: &'static str = $form;
+
+            fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+                parsed(raw)
+            }
+        }
+    )*};
+}
+
+parsed_fields! {
+    WalletRef: "a wallet's address, such as merchant:acme:available, or its id";
+    Address: "a wallet's address, such as merchant:acme:available";
+    LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
+    IdempotencyKey: "a key of 1 to 255 printable characters";
+}
+
+impl<'a> Field<'a> for Currency {
+    const FORM: &'static str = "a currency code of ISO 4217, such as \"NGN\"";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        currency(&text::<Self>(raw)?)
+    }
+}
+
+/// Reads a currency's code.
+pub(super) fn currency(code: &str) -> Result<Currency, Wrong> {
+    Currency::from_code(code).ok_or_else(|| {
+        let problem = format!(
+            "{:?} is not a currency of ISO 4217: write three upper-case letters, such as NGN",
+            shown(code)
+        );
+        Wrong::with_code(RejectionCode::CurrencyUnknown, problem)
+    })
+}
+
+/// An amount in minor units.
+pub(super) struct Minor(pub i64);
+
+impl<'a> Field<'a> for Minor {
+    const FORM: &'static str = "an integer in minor units, such as 125000";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let digits = raw.get();
+        if !digits.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Err(of_another_kind::<Self>(raw));
+        }
+        if digits.contains(['.', 'e', 'E']) {
+            let problem = format!(
+                "{} is not an integer: write minor units without fraction and exponent, such as \
+                 125000",
+                shown(digits)
+            );
+            return Err(Wrong::new(problem));
+        }
+        // JSON's grammar holds already: what is left is too large.
+        digits.parse().map(Self).map_err(|_| {
+            let problem = format!(
+                "{} is too large: write an integer from {} to {}",
+                shown(digits),
+                i64::MIN,
+                i64::MAX
+            );
+            Wrong::with_code(RejectionCode::AmountTooLarge, problem)
+        })
+    }
+}
+
+impl<'a> Field<'a> for bool {
+    const FORM: &'static str = "true or false";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        match raw.get() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(of_another_kind::<Self>(raw)),
+        }
+    }
+}
+
+impl<'a> Field<'a> for Value {
+    const FORM: &'static str = "a JSON object";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        serde_json::from_str(raw.get())
+            .map(|Unambiguous(value)| value)
+            .map_err(|error| {
+                let problem = format!(
+                    "can't be stored ({error}): write plain values, each name once, less deeply \
+                     nested"
+                );
+                Wrong::new(problem)
+            })
+    }
+}
+
+/// The items of an array.
+pub(super) struct Items<'a>(pub Vec<&'a RawValue>);
+
+impl<'a> Field<'a> for Items<'a> {
+    const FORM: &'static str = "an array of objects";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        serde_json::from_str(raw.get())
+            .map(Self)
+            .map_err(|_| of_another_kind::<Self>(raw))
+    }
+}
+
+/// A JSON value in which no name stands twice: of two, one would be lost.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reading).map(Self)
+    }
+}
+
+struct Reading;
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Unambiguous(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
+            if fields.contains_key(&name) {
+                let name = shown(&name);
+                return Err(A::Error::custom(format_args!("{name:?} stands twice")));
+            }
+            fields.insert(name, value);
+        }
+        Ok(fields.into())
+    }
+}
