@@ -1,0 +1,137 @@
+//! `aegisctl bench`: figures of this machine.
+
+mod view;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use crate::bench::{self, ApiOptions, BenchError, Machine, Measurement, PostOptions};
+use crate::config::BusKind;
+
+/// What all benches take.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// End with exit code 4 where a ratio falls short of its goal
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// The engine in batches, against bare COPY of the same rows
+    #[command(after_help = "Example:\n  aegisctl -o json bench post")]
+    Post {
+        #[command(flatten)]
+        args: Args,
+        /// Batches a size
+        #[arg(long, default_value_t = PostOptions::default().batches)]
+        batches: usize,
+        /// Single transfers
+        #[arg(long, default_value_t = PostOptions::default().singles)]
+        singles: usize,
+    },
+    /// HTTP, one transfer a request, against a lean SQL function
+    #[command(after_help = "Example:\n  aegisctl bench api --seconds 20")]
+    Api {
+        #[command(flatten)]
+        args: Args,
+        /// Seconds for each figure and side
+        #[arg(long, default_value_t = ApiOptions::default().time.as_secs())]
+        seconds: u64,
+        /// Connections to the API
+        #[arg(long, default_value_t = ApiOptions::default().connections)]
+        connections: usize,
+    },
+    /// The relay to Kafka, against posting over HTTP
+    #[command(after_help = "Example:\n  aegisctl bench relay --events 100000")]
+    Relay {
+        #[command(flatten)]
+        args: Args,
+        /// Events to relay
+        #[arg(long, default_value_t = 80_000)]
+        events: usize,
+    },
+    /// Verifying a ledger, against merely reading it
+    #[command(after_help = "Example:\n  aegisctl bench verify --entries 2000000")]
+    Verify {
+        #[command(flatten)]
+        args: Args,
+        /// Entries of the ledger that is made for it
+        #[arg(long, default_value_t = 1_000_000)]
+        entries: usize,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    if cfg!(debug_assertions) {
+        context
+            .out
+            .warn("this is not an optimised build; its figures say nothing");
+    }
+    let settings = context.database()?;
+    let mut done = |measurement: &Measurement| context.out.note(&view::line(measurement));
+    let (args, measured) = match command {
+        Command::Post {
+            args,
+            batches,
+            singles,
+        } => {
+            let options = PostOptions {
+                batches,
+                singles,
+                ..PostOptions::default()
+            };
+            (args, bench::post(&settings, options, &mut done).await)
+        }
+        Command::Api {
+            args,
+            seconds,
+            connections,
+        } => {
+            let time = std::time::Duration::from_secs(seconds);
+            let options = ApiOptions {
+                time,
+                connections,
+                ..ApiOptions::default()
+            };
+            (args, bench::api(&settings, options, &mut done).await)
+        }
+        Command::Relay { args, events } => {
+            if context.config().bus != BusKind::Kafka {
+                let message = "the bus is local: set BUS=kafka and KAFKA_BROKERS";
+                return Err(Failure::Usage(message.to_owned()).into());
+            }
+            let brokers = context.config().kafka.brokers.clone();
+            (
+                args,
+                bench::relay(&settings, &brokers, events, &mut done).await,
+            )
+        }
+        Command::Verify { args, entries } => {
+            (args, bench::verify(&settings, entries, &mut done).await)
+        }
+    };
+    let (machine, measurements) = measured.map_err(|error| failure(&error))?;
+    show(context, &args, &machine, &measurements)
+}
+
+fn show(
+    context: &Context,
+    args: &Args,
+    machine: &Machine,
+    measurements: &[Measurement],
+) -> anyhow::Result<Exit> {
+    view::show(&context.out, machine, measurements)?;
+    let missed = measurements.iter().any(Measurement::misses_its_goal);
+    Ok(if args.check && missed {
+        Exit::Found
+    } else {
+        Exit::Done
+    })
+}
+
+fn failure(error: &BenchError) -> anyhow::Error {
+    match error {
+        BenchError::Bus(error) => Failure::Unreachable(error.to_string()).into(),
+        error => anyhow::anyhow!("the bench could not run: {error}"),
+    }
+}
