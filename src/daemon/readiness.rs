@@ -1,0 +1,65 @@
+//! Looks at what the daemon depends on, over and over, and tells the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::api::{Check, CheckStatus, Readiness};
+use crate::bus::Bus;
+use crate::cache;
+use crate::config::SecretUrl;
+
+const EVERY: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A relay that did not turn for so long is stuck.
+const RELAY_TURN_MAX: Duration = Duration::from_secs(30);
+
+pub(super) async fn watch(
+    redis: Option<SecretUrl>,
+    bus: Arc<Bus>,
+    mut relay_turns: watch::Receiver<u64>,
+    report: watch::Sender<Readiness>,
+) {
+    let mut relay_turned = tokio::time::Instant::now();
+    loop {
+        if relay_turns.has_changed().unwrap_or(false) {
+            relay_turns.mark_unchanged();
+            relay_turned = tokio::time::Instant::now();
+        }
+        let mut checks = Vec::new();
+        if let Some(redis) = &redis {
+            checks.push(match cache::ping(redis, PATIENCE).await {
+                Ok(()) => Check::ok("redis"),
+                Err(_) => Check::degraded("redis", "no answer; PostgreSQL alone decides"),
+            });
+        }
+        if let Bus::Kafka(_) = &*bus {
+            checks.push(match bus.ping(PATIENCE).await {
+                Ok(_) => Check::ok("kafka"),
+                Err(_) => Check::degraded("kafka", "no answer; events wait in the outbox"),
+            });
+        }
+        checks.push(if relay_turned.elapsed() < RELAY_TURN_MAX {
+            Check::ok("relay")
+        } else {
+            Check::degraded("relay", "its loop does not turn; events wait in the outbox")
+        });
+        let readiness = Readiness::new(checks);
+        let before = report.send_replace(readiness.clone());
+        log_changes(&before, &readiness);
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// One line a change, none a look.
+fn log_changes(before: &Readiness, now: &Readiness) {
+    for check in &now.checks {
+        let was = before.checks.iter().find(|other| other.name == check.name);
+        let was = was.map_or(CheckStatus::Ok, |other| other.status);
+        if was != check.status {
+            let detail = check.detail.as_deref().unwrap_or("back");
+            tracing::warn!(part = %check.name, status = ?check.status, detail, "a dependency changed");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What has to be right before the daemon serves.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
+use crate::config::{BusKind, Config, ConfigError};
+use crate::postgres::migrate::{self, Standing};
+use crate::postgres::{Failure, Settings, classify};
+
+/// Deliveries that wait for one subscriber of the local bus.
+const LOCAL_BUS_CAPACITY: usize = 1_024;
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration doesn't hold.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The database's address can't be read.
+    #[error("the database's address can't be read: {0}; check DATABASE_URL")]
+    DatabaseAddress(sqlx::Error),
+    /// The database is older than the program.
+    #[error(
+        "the database is at schema version {found}, this program works with {wanted}; run: \
+         aegisctl migrate up"
+    )]
+    SchemaBehind {
+        /// The database's version.
+        found: i64,
+        /// The program's version.
+        wanted: i64,
+    },
+    /// The database is newer than the program.
+    #[error(
+        "the database is at schema version {found}, this program only knows {wanted}; run a newer \
+         aegisd"
+    )]
+    SchemaAhead {
+        /// The database's version.
+        found: i64,
+        /// The program's version.
+        wanted: i64,
+    },
+    /// The database could not be reached.
+    #[error("the database at {place} can't be reached: {source}; start it, or check DATABASE_URL")]
+    DatabaseUnreachable {
+        /// Host, port and name.
+        place: String,
+        /// What happened.
+        source: sqlx::Error,
+    },
+    /// The database answered with an error.
+    #[error("the database can't be used: {0}")]
+    Database(sqlx::Error),
+    /// The bus can't be set up.
+    #[error("the bus can't be set up: {0}")]
+    Bus(#[from] BusError),
+    /// The address to listen on is taken or not ours.
+    #[error("can't listen on {address}: {source}; choose another with SERVER_PORT")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The process can't hear signals, or not read its own address.
+    #[error("the operating system refused: {0}")]
+    Signals(std::io::Error),
+    /// A part that runs until the end ended by itself.
+    #[error("the {0} ended by itself; the log says why")]
+    PartEnded(&'static str),
+    /// Not all was drained in time. Nothing is lost: what was committed is in the outbox.
+    #[error("not all was drained within {} ms; what was committed goes out at the next start",
+            .0.as_millis())]
+    Deadline(Duration),
+}
+
+impl DaemonError {
+    /// The process's exit code: 2 for configuration, 7 for a dependency, 1 for the rest.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::DatabaseAddress(_)
+            | Self::SchemaBehind { .. }
+            | Self::SchemaAhead { .. }
+            | Self::Bus(_)
+            | Self::Listen { .. } => 2,
+            Self::DatabaseUnreachable { .. } => 7,
+            Self::Database(_) | Self::Signals(_) | Self::PartEnded(_) | Self::Deadline(_) => 1,
+        }
+    }
+}
+
+pub(super) fn database(config: &Config) -> Result<Settings, DaemonError> {
+    Settings::from_config(&config.database).map_err(DaemonError::DatabaseAddress)
+}
+
+pub(super) async fn check_schema(pool: &PgPool, settings: &Settings) -> Result<(), DaemonError> {
+    let failed = |error: sqlx::Error| match classify(&error) {
+        Failure::Lost => DaemonError::DatabaseUnreachable {
+            place: settings.place(),
+            source: error,
+        },
+        _ => DaemonError::Database(error),
+    };
+    // Whatever keeps it from connecting, the database can't be reached.
+    let mut conn = pool
+        .acquire()
+        .await
+        .map_err(|source| DaemonError::DatabaseUnreachable {
+            place: settings.place(),
+            source,
+        })?;
+    let wanted = migrate::program_version();
+    match migrate::standing(&mut conn).await.map_err(failed)? {
+        Standing::Current => Ok(()),
+        Standing::Behind(found) => Err(DaemonError::SchemaBehind { found, wanted }),
+        Standing::Ahead(found) => Err(DaemonError::SchemaAhead { found, wanted }),
+    }
+}
+
+pub(super) fn bus(config: &Config) -> Result<Bus, DaemonError> {
+    Ok(match config.bus {
+        BusKind::Local => Bus::Local(LocalBus::new(LOCAL_BUS_CAPACITY)),
+        BusKind::Kafka => Bus::Kafka(KafkaBus::new(KafkaOptions::new(&config.kafka.brokers))?),
+    })
+}

@@ -1,0 +1,20 @@
+//! Aegis: a settlement engine and double-entry ledger on PostgreSQL.
+//!
+//! Modules stand in the order in which data flows.
+
+pub mod api;
+pub mod bench;
+pub mod bus;
+pub mod cache;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod engine;
+pub mod event;
+pub mod ledger;
+pub mod outbox;
+pub mod postgres;
+pub mod resilience;
+pub mod telemetry;
+pub mod verify;
+pub mod view;

@@ -1,0 +1,30 @@
+//! Logs: one event a line on standard error, JSON or text.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Sets up logging for the process. A second call has no effect.
+///
+/// # Errors
+/// Where the filter can't be read.
+pub fn init(log: &LogConfig) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&log.filter)
+        .map_err(|error| format!("log filter {:?} can't be read: {error}", log.filter))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A process has one subscriber; a test that starts two daemons keeps the first.
+    let _ = match log.format {
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    Ok(())
+}
