@@ -1,0 +1,250 @@
+//! The API's description of itself, and that it tells the truth.
+
+use std::collections::BTreeSet;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::support::TestApi;
+
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let reference = value["$ref"]
+        .as_str()
+        .and_then(|reference| reference.strip_prefix('#'));
+    reference.map_or(value, |pointer| {
+        document
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("{pointer} stands for nothing"))
+    })
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
+    document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .iter()
+                .map(move |(method, operation)| (path, method, operation))
+        })
+}
+
+fn references(value: &Value, found: &mut Vec<Value>) {
+    match value {
+        Value::Object(fields) => {
+            if fields.contains_key("$ref") {
+                found.push(value.clone());
+            }
+            fields.values().for_each(|field| references(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_path_is_described_with_its_errors_and_headers() {
+    let api = TestApi::new().await;
+    let document = api.get("/openapi.json").await.body;
+    let paths: BTreeSet<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expected = [
+        "/livez",
+        "/readyz",
+        "/v1/ledgers",
+        "/v1/ledgers/{ledger}",
+        "/v1/ledgers/{ledger}/balances",
+        "/v1/ledgers/{ledger}/transactions",
+        "/v1/ledgers/{ledger}/transactions/{id}",
+        "/v1/ledgers/{ledger}/transfers",
+        "/v1/ledgers/{ledger}/transfers/batch",
+        "/v1/ledgers/{ledger}/wallets",
+        "/v1/ledgers/{ledger}/wallets/{wallet}",
+        "/v1/ledgers/{ledger}/wallets/{wallet}/entries",
+    ];
+    assert_eq!(paths, BTreeSet::from(expected));
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    found
+        .iter()
+        .for_each(|reference| drop(resolved(&document, reference).clone()));
+    for (path, method, operation) in operations(&document) {
+        if !path.starts_with("/v1") {
+            continue;
+        }
+        let parameters: BTreeSet<&str> = operation["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|parameter| resolved(&document, parameter)["name"].as_str().unwrap())
+            .collect();
+        for segment in path
+            .split('/')
+            .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
+        {
+            assert!(parameters.contains(segment), "{method} {path}: {segment}");
+        }
+        assert!(parameters.contains("X-Correlation-Id"), "{method} {path}");
+        assert_eq!(
+            parameters.contains("Idempotency-Key"),
+            method == "post",
+            "{method} {path}"
+        );
+        let problem = &operation["responses"]["422"];
+        assert!(
+            problem["content"]["application/problem+json"].is_object(),
+            "{method} {path}"
+        );
+        assert!(operation["summary"].is_string(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_described_where_they_can_happen() {
+    let api = TestApi::new().await;
+    let document = api.get("/openapi.json").await.body;
+    let codes = |path: &str, method: &str, status: &str| {
+        let operation = &document["paths"][path][method];
+        let codes = operation["responses"][status]["description"].as_str();
+        codes.unwrap_or_default().to_owned()
+    };
+    let ledger = "/v1/ledgers/{ledger}";
+    let transfers = format!("{ledger}/transfers");
+    assert!(codes(&transfers, "post", "422").contains("`insufficient_funds`"));
+    assert!(codes(&transfers, "post", "404").contains("`ledger_not_found`"));
+    assert_eq!(codes(ledger, "get", "422"), "`fields_invalid`");
+    assert_eq!(codes(ledger, "get", "400"), "`correlation_id_invalid`");
+    assert_eq!(
+        codes(&format!("{ledger}/wallets"), "post", "409"),
+        "`wallet_exists`"
+    );
+    let wallet = codes(&format!("{ledger}/wallets/{{wallet}}"), "get", "422");
+    assert_eq!(
+        wallet,
+        "`fields_invalid`, `currency_needed`, `currency_unknown`"
+    );
+}
+
+#[tokio::test]
+async fn the_examples_of_the_description_are_taken() {
+    let api = TestApi::new().await;
+    for (address, bound) in [
+        ("psp:paystack", Value::Null),
+        ("merchant:acme:available", json!(0)),
+        ("platform:fees", json!(0)),
+    ] {
+        let body = json!({"address": address, "currency": "NGN", "min_balance": bound});
+        api.post("/v1/ledgers/main/wallets", "k", body).await;
+    }
+    let document = api.get("/openapi.json").await.body;
+    let mut order: Vec<_> = operations(&document)
+        .filter(|(_, method, _)| *method == "post")
+        .collect();
+    // The batch spends what the transaction brought.
+    order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
+    assert_eq!(order.len(), 5);
+    for (n, (path, _, operation)) in order.into_iter().enumerate() {
+        let schema = resolved(
+            &document,
+            &operation["requestBody"]["content"]["application/json"]["schema"],
+        );
+        let answer = api
+            .post(
+                &path.replace("{ledger}", "main"),
+                &format!("k{n}"),
+                schema["example"].clone(),
+            )
+            .await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.body);
+        assert!(
+            !answer.body.to_string().contains("rejected"),
+            "{path}: {}",
+            answer.body
+        );
+    }
+}
+
+/// Sends every described field as an object and no other: each is known, none is missing.
+#[tokio::test]
+async fn the_fields_that_are_described_are_the_fields_that_are_read() {
+    let api = TestApi::new().await;
+    let document = api.get("/openapi.json").await.body;
+    for (path, _, operation) in operations(&document).filter(|(_, method, _)| *method == "post") {
+        let schema = resolved(
+            &document,
+            &operation["requestBody"]["content"]["application/json"]["schema"],
+        );
+        assert_eq!(schema["additionalProperties"], false, "{path}");
+        let described: BTreeSet<String> = schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        let path = path.replace("{ledger}", "main");
+        let answer = api.post(&path, "k", json!({"nonsense": 1})).await;
+        let unknown = answer.body["errors"].as_array().unwrap().last().unwrap()["problem"].clone();
+        let (_, known) = unknown
+            .as_str()
+            .unwrap()
+            .split_once("the fields are ")
+            .unwrap();
+        let known: BTreeSet<String> = known.split(", ").map(str::to_owned).collect();
+        assert_eq!(described, known, "{path}");
+        let missing: BTreeSet<&str> = answer
+            .fields()
+            .into_iter()
+            .filter(|field| *field != "nonsense")
+            .collect();
+        let required: BTreeSet<&str> = schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        assert_eq!(missing, required, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_to_read_needs_no_other_host() {
+    let api = TestApi::new().await;
+    let request = Request::get("/docs").body(Body::empty()).unwrap();
+    let response = api.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/html; charset=utf-8"
+    );
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let page = String::from_utf8(bytes.to_vec()).unwrap();
+    let outside = page.replace("http://localhost:8080", "");
+    assert!(
+        !outside.contains("http://")
+            && !outside.contains("https://")
+            && !outside.contains("<script")
+    );
+    for part in [
+        "Post a transfer",
+        "id=insufficient_funds",
+        "id=schema-TransferRequest",
+        "curl &#39;http://localhost:8080/v1/ledgers/main/transfers&#39;",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // Every link inside the page leads somewhere.
+    for target in page
+        .split("href=#")
+        .skip(1)
+        .map(|rest| rest.split('>').next().unwrap())
+    {
+        assert!(page.contains(&format!("id={target}")), "{target}");
+    }
+}

@@ -1,0 +1,19 @@
+//! What the tests share: a database of their own, wallets in it, and commands.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::panic,
+    reason = "tests state what must hold"
+)]
+
+pub mod database;
+pub mod ledger;
+
+pub use database::TestDatabase;

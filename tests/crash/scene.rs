@@ -1,0 +1,163 @@
+//! A ledger with its wallets, and a topic for its events: what is broken around.
+
+use std::time::Instant;
+
+use aegis::bus::{KafkaBus, KafkaOptions, TopicSpec};
+use aegis::ledger::Ledger;
+use aegis::postgres::{Settings, outbox};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::time::{Duration, sleep};
+use uuid::Uuid;
+
+use crate::common::TestDatabase;
+use crate::common::ledger::{main_ledger, wallet};
+use crate::support::daemon;
+use crate::support::postgres::Postgres;
+use crate::support::{PATIENCE, brokers, ready};
+
+/// The outside world, which may go negative.
+pub(crate) const WORLD: &str = "world";
+/// Wallets that refuse to.
+pub(crate) const WALLETS: [&str; 6] = ["shop:a", "shop:b", "shop:c", "shop:d", "fees", "reserve"];
+pub(crate) const CURRENCY: &str = "NGN";
+
+/// A database and a topic of a test's own.
+pub(crate) struct Scene {
+    url: String,
+    pub(crate) ledger: Ledger,
+    pub(crate) topic: Topic,
+    _database: Option<TestDatabase>,
+}
+
+impl Scene {
+    /// On the servers that all tests share.
+    pub(crate) async fn new() -> Self {
+        Self::with_topic(Topic::on_shared_kafka().await).await
+    }
+
+    /// On the PostgreSQL that all tests share, with this topic.
+    pub(crate) async fn with_topic(topic: Topic) -> Self {
+        let database = TestDatabase::create().await;
+        let ledger = furnish(database.pool()).await;
+        Self {
+            url: database.url().to_owned(),
+            ledger,
+            topic,
+            _database: Some(database),
+        }
+    }
+
+    /// On a PostgreSQL of the test's own.
+    pub(crate) async fn on(postgres: &Postgres) -> Self {
+        let pool = postgres.migrated().await;
+        let ledger = furnish(&pool).await;
+        pool.close().await;
+        Self {
+            url: postgres.url(),
+            ledger,
+            topic: Topic::on_shared_kafka().await,
+            _database: None,
+        }
+    }
+
+    /// A daemon over both.
+    pub(crate) fn daemon(&self) -> daemon::Settings {
+        daemon::Settings::new(&self.url).with_kafka(&self.topic.brokers, &self.topic.name)
+    }
+
+    /// How the library reaches the database.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::from_url(&self.url).unwrap()
+    }
+
+    /// A new connection: those of a pool may have died with a server.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url)
+            .await
+            .expect("PostgreSQL answers")
+    }
+
+    /// How many events wait.
+    pub(crate) async fn waiting(&self) -> i64 {
+        let mut conn = self.connect().await;
+        outbox::depth(&mut conn, None).await.unwrap().rows
+    }
+
+    /// Waits until every event has left the outbox.
+    pub(crate) async fn all_published(&self) {
+        let started = Instant::now();
+        loop {
+            let waiting = self.waiting().await;
+            if waiting == 0 {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{waiting} events wait");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn furnish(pool: &PgPool) -> Ledger {
+    let ledger = main_ledger(pool).await;
+    wallet(pool, &ledger, WORLD, CURRENCY, None).await;
+    for address in WALLETS {
+        wallet(pool, &ledger, address, CURRENCY, Some(0)).await;
+    }
+    ledger
+}
+
+/// A topic of a test's own.
+pub(crate) struct Topic {
+    pub(crate) brokers: String,
+    pub(crate) name: String,
+    /// Whether the broker outlives the test, so that the topic has to be deleted.
+    shared: bool,
+}
+
+impl Topic {
+    async fn on_shared_kafka() -> Self {
+        Self::new(&brokers(), true).await
+    }
+
+    /// On a broker that goes with the test.
+    pub(crate) async fn on(brokers: &str) -> Self {
+        Self::new(brokers, false).await
+    }
+
+    async fn new(brokers: &str, shared: bool) -> Self {
+        let name = format!("test.crash.{}", Uuid::new_v4().simple());
+        let bus = KafkaBus::new(KafkaOptions::new(brokers)).unwrap();
+        ready(&bus).await;
+        bus.ensure_topics(&[TopicSpec::new(&name, 4)], PATIENCE)
+            .await
+            .expect("the broker makes a topic");
+        Self {
+            brokers: brokers.to_owned(),
+            name,
+            shared,
+        }
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        if !self.shared {
+            return;
+        }
+        let (brokers, name) = (self.brokers.clone(), self.name.clone());
+        // A thread of its own, since the test's runtime may be going down.
+        let deleted = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+            let deleting = async {
+                let bus = KafkaBus::new(KafkaOptions::new(brokers))?;
+                bus.delete_topics(&[&name], Duration::from_secs(20)).await
+            };
+            runtime
+                .block_on(deleting)
+                .map_err(|error| error.to_string())
+        });
+        if let Ok(Err(error)) = deleted.join() {
+            eprintln!("topic {} is left behind: {error}", self.name);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The real `aegisd` as a process of a test's own: started, listened to, told to stop, killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests state what must hold"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::PATIENCE;
+
+/// What a daemon is started with. Nothing of the test's own environment reaches it.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    variables: BTreeMap<&'static str, String>,
+}
+
+impl Settings {
+    /// Any free port, the local bus, PostgreSQL alone.
+    pub(crate) fn new(database_url: &str) -> Self {
+        let settings = Self {
+            variables: BTreeMap::new(),
+        };
+        settings
+            .with("DATABASE_URL", database_url)
+            .with("BUS", "local")
+            .with("REDIS_ADDRESS", "")
+            .with("LOG_FORMAT", "json")
+            // A line a request would be most of the log.
+            .with("RUST_LOG", "info,aegis::request=warn")
+    }
+
+    /// With events going to a topic of Kafka.
+    pub(crate) fn with_kafka(self, brokers: &str, topic: &str) -> Self {
+        self.with("BUS", "kafka")
+            .with("KAFKA_BROKERS", brokers)
+            .with("KAFKA_TOPIC_TRANSACTIONS", topic)
+    }
+
+    /// With one variable more.
+    pub(crate) fn with(mut self, variable: &'static str, value: &str) -> Self {
+        self.variables.insert(variable, value.to_owned());
+        self
+    }
+
+    /// Starts a daemon and waits until it serves.
+    pub(crate) async fn start(&self) -> Daemon {
+        let mut daemon = self.spawn();
+        let serving = daemon.logged("serving").await;
+        let address = serving["address"].as_str().expect("the log names it");
+        daemon.address = address.to_owned();
+        daemon
+    }
+
+    /// Starts a daemon that is expected to end by itself.
+    pub(crate) fn spawn(&self) -> Daemon {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_aegisd"))
+            .args(["--port", "0"])
+            .env_clear()
+            .envs(&self.variables)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("aegisd starts");
+        let log = Log::of(process.stderr.take().expect("it is piped"));
+        Daemon {
+            process,
+            log,
+            address: String::new(),
+        }
+    }
+}
+
+/// A running `aegisd`; killed when dropped.
+pub(crate) struct Daemon {
+    process: Child,
+    log: Log,
+    /// `host:port` that it serves on.
+    pub(crate) address: String,
+}
+
+impl Daemon {
+    /// Gone without a word, as by `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it can be killed");
+        self.process.wait().expect("it is ours");
+    }
+
+    /// Asked to stop, as by systemd.
+    pub(crate) fn terminate(&self) {
+        signal(&self.process, "-TERM");
+    }
+
+    /// Whether the process is there.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.process.try_wait().expect("it is ours").is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        ended(&mut self.process).await
+    }
+
+    /// Asks it to stop and waits: its exit code.
+    pub(crate) async fn stop(mut self) -> Option<i32> {
+        self.terminate();
+        self.ended().await.code()
+    }
+
+    /// The first line with this message, as soon as it is there.
+    pub(crate) async fn logged(&mut self, message: &str) -> Value {
+        let mut lines = self.log.lines.clone();
+        let found = lines.wait_for(|lines| position(lines, message).is_some());
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(Ok(lines)) => {
+                let at = position(&lines, message).expect("it was found");
+                serde_json::from_str(&lines[at]).expect("it is JSON")
+            }
+            // The log ended: the process did.
+            Ok(Err(_)) => panic!(
+                "aegisd ended before it said {message:?}:\n{}",
+                self.log.tail()
+            ),
+            Err(_) => panic!("aegisd never said {message:?}:\n{}", self.log.tail()),
+        }
+    }
+
+    /// Whether a line with this message is there.
+    pub(crate) fn has_logged(&self, message: &str) -> bool {
+        position(&self.log.lines.borrow(), message).is_some()
+    }
+
+    /// Waits for its end: the exit code, and what it said for a person.
+    pub(crate) async fn last_words(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.ended().await.code();
+        self.log.complete().await;
+        let lines = self.log.lines.borrow().clone();
+        let spoken = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix("aegisd: "));
+        (code, spoken.map(str::to_owned).collect())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            let _ = writeln!(
+                std::io::stderr(),
+                "aegisd {} said last:\n{}",
+                self.address,
+                self.log.tail()
+            );
+        }
+    }
+}
+
+fn position(lines: &[String], message: &str) -> Option<usize> {
+    lines.iter().position(|line| {
+        // Most lines are others; few are worth parsing.
+        line.contains(message)
+            && serde_json::from_str::<Value>(line).is_ok_and(|line| line["message"] == message)
+    })
+}
+
+/// The lines of a process's standard error, as they come. The channel closes with the last.
+struct Log {
+    lines: watch::Receiver<Vec<String>>,
+}
+
+impl Log {
+    fn of(stderr: ChildStderr) -> Self {
+        let (send, lines) = watch::channel(Vec::new());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                send.send_modify(|lines| lines.push(line));
+            }
+        });
+        Self { lines }
+    }
+
+    async fn complete(&self) {
+        let mut lines = self.lines.clone();
+        while lines.changed().await.is_ok() {}
+    }
+
+    fn tail(&self) -> String {
+        let lines = self.lines.borrow();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+/// Sends a signal by its option of `kill`.
+pub(crate) fn signal(process: &Child, signal: &str) {
+    let id = process.id().to_string();
+    let status = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(status.success(), "kill {signal} {id}");
+}
+
+/// Waits for the end of a process.
+pub(crate) async fn ended(process: &mut Child) -> ExitStatus {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = process.try_wait().expect("it is ours") {
+            return status;
+        }
+        assert!(started.elapsed() < PATIENCE, "it does not end");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
