@@ -1,0 +1,46 @@
+# Everything runs on the parts that dev/stack starts: PostgreSQL, Redis and Kafka of this checkout.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STACK = dev/stack up && eval "$$(dev/stack env)"
+
+.PHONY: help up down prerequisites migrate-up run demo test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## start PostgreSQL, Redis and Kafka
+	dev/stack up
+
+down: ## stop them; their data stays
+	dev/stack down
+
+prerequisites:
+	@dev/prerequisites
+
+migrate-up: prerequisites ## bring the database to the program's schema
+	$(STACK) && cargo run --quiet --locked --bin aegisctl -- migrate up
+
+run: prerequisites ## run aegisd until Ctrl-C
+	$(STACK) && cargo run --quiet --locked --bin aegisctl -- migrate up && cargo run --quiet --locked --bin aegisd
+
+demo: prerequisites ## post a day of a marketplace, publish it, verify it
+	$(STACK) && cargo build --release --locked --bins --example marketplace && target/release/examples/marketplace
+
+test: prerequisites ## all tests, on the same real parts
+	$(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests
+
+lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+bench: prerequisites ## figures of this machine, each beside its floor
+	$(STACK) && cargo build --release --locked --bins && \
+	  for bench in post api relay verify; do target/release/aegisctl bench $$bench; done
+
+clean: ## stop the parts, remove their data and what was built
+	dev/stack down || true
+	rm -rf .dev target
