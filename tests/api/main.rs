@@ -19,6 +19,7 @@ mod bad_queries;
 mod description;
 mod faults;
 mod ids;
+mod log;
 mod posting;
 mod reading;
 mod wire;

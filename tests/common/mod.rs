@@ -1,4 +1,4 @@
-//! What the tests share: a database of their own, wallets in it, and commands.
+//! What the tests share: a database of their own, wallets in it, commands, and the log.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -15,5 +15,6 @@
 
 pub mod database;
 pub mod ledger;
+pub mod log;
 
 pub use database::TestDatabase;
