@@ -1,6 +1,7 @@
 //! What the tests share: a database of their own, wallets in it, commands, and the log.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::allow_attributes,
     reason = "each test binary uses a part of it"
