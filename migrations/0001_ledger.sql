@@ -31,7 +31,8 @@ CREATE TABLE wallets (
     version     bigint NOT NULL DEFAULT 0,
     -- NULL: unbounded, the outside world.
     min_balance bigint,
-    head_hash   sha256 NOT NULL DEFAULT decode(repeat('00', 32), 'hex'),
+    -- Hash of the last entry; before the first one, of the wallet's own name.
+    head_hash   sha256 NOT NULL,
     status      text COLLATE "C" NOT NULL DEFAULT 'active',
     created_at  timestamptz NOT NULL DEFAULT now(),
     updated_at  timestamptz NOT NULL DEFAULT now(),
@@ -47,6 +48,7 @@ CREATE TABLE wallets (
 
 CREATE TABLE transactions (
     ledger_id       integer NOT NULL,
+    -- UUIDv7 whose last 62 bits are a hash over the other columns.
     id              uuid NOT NULL,
     idempotency_key text COLLATE "C" NOT NULL,
     request_hash    bytea NOT NULL,
@@ -57,7 +59,8 @@ CREATE TABLE transactions (
     effective_at    timestamptz NOT NULL,
     recorded_at     timestamptz NOT NULL,
     reverses        uuid,
-    metadata        jsonb,
+    -- As text: the id is a hash over it, and jsonb would write it anew.
+    metadata        json,
     CONSTRAINT transactions_pkey PRIMARY KEY (ledger_id, id),
     CONSTRAINT transactions_idempotency_key UNIQUE (ledger_id, idempotency_key)
 );
@@ -223,7 +226,7 @@ BEGIN
         correlation_id, effective_at, recorded_at, metadata
     )
     SELECT p_ledger_id, t.id, t.key, t.request_hash, t.kind, t.entry_count, t.reference,
-           t.correlation_id, t.effective_at, p_recorded_at, t.metadata::jsonb
+           t.correlation_id, t.effective_at, p_recorded_at, t.metadata::json
     FROM unnest(t_ids, t_keys, t_request_hashes, t_kinds, t_entry_counts, t_references,
                 t_correlation_ids, t_effective_ats, t_metadata)
         AS t (id, key, request_hash, kind, entry_count, reference, correlation_id, effective_at,

@@ -145,13 +145,21 @@ impl Model {
             let verdict = self.ask(ask);
             if group.atomic && !matches!(verdict, "posted" | "replayed") {
                 *self = before;
-                verdicts = vec!["batch_rejected"; group.asks.len()];
+                // What took effect earlier did, whatever comes of the rest.
+                verdicts = group.asks.iter().map(|ask| self.repeats(ask)).collect();
                 verdicts[n] = verdict;
                 return verdicts;
             }
             verdicts.push(verdict);
         }
         verdicts
+    }
+
+    fn repeats(&self, ask: &Ask) -> &'static str {
+        match self.keys.get(&ask.key) {
+            Some(first) if *first == (ask.transfer, ask.legs.clone()) => "replayed",
+            _ => "batch_rejected",
+        }
     }
 
     fn ask(&mut self, ask: &Ask) -> &'static str {

@@ -270,13 +270,13 @@ async fn a_key_a_wallet_and_a_ledger_are_there_once() {
             "transactions_pkey",
         ),
         (
-            "INSERT INTO wallets (ledger_id, id, address, currency)
-             VALUES (1, gen_random_uuid(), 'shop', 'NGN')",
+            "INSERT INTO wallets (ledger_id, id, address, currency, head_hash)
+             VALUES (1, gen_random_uuid(), 'shop', 'NGN', decode(repeat('00', 32), 'hex'))",
             "wallets_address_currency_key",
         ),
         (
-            "INSERT INTO wallets (ledger_id, id, address, currency)
-             VALUES (4711, gen_random_uuid(), 'shop', 'USD')",
+            "INSERT INTO wallets (ledger_id, id, address, currency, head_hash)
+             VALUES (4711, gen_random_uuid(), 'shop', 'USD', decode(repeat('00', 32), 'hex'))",
             "wallets_ledger_exists",
         ),
         (
@@ -291,8 +291,8 @@ async fn a_key_a_wallet_and_a_ledger_are_there_once() {
 async fn names_keep_their_form() {
     let wallet = |address: &str, currency: &str| {
         format!(
-            "INSERT INTO wallets (ledger_id, id, address, currency)
-             VALUES (1, gen_random_uuid(), '{address}', '{currency}')"
+            "INSERT INTO wallets (ledger_id, id, address, currency, head_hash)
+             VALUES (1, gen_random_uuid(), '{address}', '{currency}', decode(repeat('00', 32), 'hex'))"
         )
     };
     let cases = [

@@ -1,12 +1,16 @@
 //! Takes a request's JSON body in, up to the limit.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
+use http_body::{Frame, SizeHint};
+use tokio::sync::oneshot;
 
 use super::ApiState;
 use super::fields::{Object, Problems};
@@ -14,8 +18,7 @@ use super::kinds;
 use super::problem::Problem;
 use super::request::Context;
 
-/// How much of a refused body is read and dropped, in multiples of the limit: a caller that is
-/// still sending would see a cut connection instead of the answer.
+/// How much of a refused body is read and dropped, in multiples of the limit.
 const DRAIN_LIMITS: usize = 8;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -60,11 +63,6 @@ impl FromRequest<ApiState> for JsonBody {
         if let Some(length) = content_length(&parts.headers)
             && length > limit
         {
-            // Whoever asks first has sent nothing yet.
-            let asks_first = parts.headers.contains_key(header::EXPECT);
-            if !asks_first && length <= limit.saturating_mul(DRAIN_LIMITS) {
-                drain(body.into_data_stream(), length).await;
-            }
             return Err(too_large(limit));
         }
         let bytes = collect(body, limit).await?;
@@ -84,7 +82,6 @@ async fn collect(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
             Problem::new(kinds::BODY_UNREADABLE, detail)
         })?;
         if bytes.len().saturating_add(chunk.len()) > limit {
-            drain(stream, limit.saturating_mul(DRAIN_LIMITS)).await;
             return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
@@ -92,7 +89,61 @@ async fn collect(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-async fn drain(mut stream: BodyDataStream, bytes_max: usize) {
+/// Gives a body that was not read to its end back, so that it can be drained.
+pub(super) fn returnable(body: Body) -> (Body, oneshot::Receiver<Body>) {
+    let (back, returned) = oneshot::channel();
+    let lent = Lent {
+        body,
+        back: Some(back),
+    };
+    (Body::new(lent), returned)
+}
+
+struct Lent {
+    body: Body,
+    back: Option<oneshot::Sender<Body>>,
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(back) = self.back.take()
+            && !self.body.is_end_stream()
+        {
+            // Where nobody waits for it, it is dropped.
+            drop(back.send(std::mem::take(&mut self.body)));
+        }
+    }
+}
+
+/// Reads what is left of a refused body and drops it, up to some multiple of the limit: a caller
+/// that is still sending would see a cut connection instead of the answer.
+pub(super) async fn drain(body: Body, limit: usize) {
+    let bytes_max = limit.saturating_mul(DRAIN_LIMITS);
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
+        return;
+    }
+    let mut stream = body.into_data_stream();
     let drop_all = async {
         let mut bytes: usize = 0;
         while let Some(Ok(chunk)) = stream.next().await {

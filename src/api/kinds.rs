@@ -52,10 +52,10 @@ kinds! {
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
     CURRENCY_NEEDED = 422 "currency_needed" "The address has wallets in several currencies";
+    OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
     CONTENDED = 503 "contended" "Other writers were in the way";
-    OVERLOADED = 503 "overloaded" "Too many requests wait";
     STOPPING = 503 "stopping" "The instance is stopping";
     TIMEOUT = 504 "timeout" "The request took too long";
 }

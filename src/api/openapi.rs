@@ -256,7 +256,7 @@ fn problem_response(status: u16) -> Value {
             "schema": {"$ref": "#/components/schemas/Problem"},
         }},
     });
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         response["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
     }
     response

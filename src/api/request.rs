@@ -9,16 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 
-use super::ApiState;
 use super::correlation::{CorrelationId, Traceparent};
 use super::kinds;
 use super::problem::Problem;
+use super::{ApiState, body};
 
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -76,16 +78,30 @@ pub(super) async fn attend(
         Some(problem) => problem.into_response(),
         None => {
             request.extensions_mut().insert(Arc::clone(&context));
+            // Whoever asks first has sent nothing yet.
+            let asks_first = request.headers().contains_key(header::EXPECT);
+            let (request, mut unread) = lend_body(request);
             let limit = state.limits().request_timeout;
             let run = AssertUnwindSafe(next.run(request)).catch_unwind();
             match tokio::time::timeout(limit, run).await {
-                Ok(Ok(response)) => response,
+                Ok(Ok(response)) => {
+                    if !asks_first && let Ok(body) = unread.try_recv() {
+                        body::drain(body, state.limits().body_bytes_max).await;
+                    }
+                    response
+                }
                 Ok(Err(panic)) => Problem::internal(panic_message(&*panic)).into_response(),
                 Err(_) => context.timeout_problem(&line.method, limit).into_response(),
             }
         }
     };
     line.answer(response, &context, started)
+}
+
+fn lend_body(request: Request) -> (Request, oneshot::Receiver<Body>) {
+    let (parts, body) = request.into_parts();
+    let (lent, unread) = body::returnable(body);
+    (Request::from_parts(parts, lent), unread)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -120,7 +136,7 @@ impl Line {
         self.log(
             response.status().as_u16(),
             problem.as_ref(),
-            correlation_id,
+            context,
             started.elapsed(),
         );
         if let Some(problem) = problem {
@@ -136,7 +152,9 @@ impl Line {
         response
     }
 
-    fn log(&self, status: u16, problem: Option<&Problem>, correlation_id: &str, took: Duration) {
+    fn log(&self, status: u16, problem: Option<&Problem>, context: &Context, took: Duration) {
+        let correlation_id = context.correlation_id.as_str();
+        let traceparent = context.traceparent.as_str();
         let path = self.path.as_ref().map_or("", MatchedPath::as_str);
         let probe = matches!(path, "/livez" | "/readyz");
         let code = problem.map(|problem| problem.kind.code);
@@ -152,6 +170,7 @@ impl Line {
                     status,
                     latency_ms = took.as_micros() as f64 / 1_000.0,
                     correlation_id,
+                    traceparent,
                     ledger = ledger_of(self.uri.path()),
                     idempotency_key = key.map(shortened),
                     code,
@@ -188,7 +207,7 @@ fn shortened(text: &str) -> &str {
 )]
 mod tests {
     use axum::Router;
-    use axum::body::{Body, to_bytes};
+    use axum::body::to_bytes;
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
     use tokio::sync::watch;

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use time::OffsetDateTime;
 
 use super::ApiState;
 use super::body::JsonBody;
@@ -46,14 +45,12 @@ pub(super) async fn create(
         currency,
         min_balance,
     } = body.read(wanted)?;
-    let now = OffsetDateTime::now_utc();
     let (wallet, made_now) = database!(state, |conn| wallets::create(
         conn,
         ledger.id,
         &address,
         currency,
-        min_balance,
-        now
+        min_balance
     ));
     if wallet.min_balance != min_balance {
         let bound = |bound: Option<i64>| bound.map_or("null".to_owned(), |b| b.to_string());

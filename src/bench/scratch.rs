@@ -1,7 +1,5 @@
 //! A database for one bench.
 
-use time::OffsetDateTime;
-
 use super::{BenchError, Machine};
 use crate::ledger::{Currency, Ledger};
 use crate::postgres::{Settings, bench, ledgers, migrate, wallets};
@@ -52,11 +50,10 @@ impl Scratch {
         };
         let pool = self.settings.pool();
         let mut conn = pool.acquire().await?;
-        let now = OffsetDateTime::now_utc();
         let addresses = std::iter::once("world".to_owned()).chain((0..count).map(address));
         for address in addresses {
             let address = address.parse().map_err(BenchError::Unexpected)?;
-            wallets::create(&mut conn, self.ledger.id, &address, currency, None, now).await?;
+            wallets::create(&mut conn, self.ledger.id, &address, currency, None).await?;
         }
         drop(conn);
         pool.close().await;

@@ -17,7 +17,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,9 @@ use tower::ServiceExt;
 
 /// How long a connection may go on after the stop without a request under way.
 const MIDDLE_MAX: Duration = Duration::from_secs(5);
+/// How long the head of the next request may take to arrive, from the answer before it on: clients
+/// that send nothing must not use up all connections.
+const HEAD_MAX: Duration = Duration::from_secs(60);
 /// How long to wait before the next connection, where the system had no room for one.
 const NO_ROOM_WAIT: Duration = Duration::from_secs(1);
 
@@ -78,7 +81,9 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
             response
         }
     });
-    let mut serving = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     // A connection that fails is its client's to make again.
     tokio::select! {
         _ = serving.as_mut() => return,

@@ -135,29 +135,73 @@ async fn run(engine: Engine, mut queue: mpsc::UnboundedReceiver<Job>, limits: Li
     }
 }
 
+/// How often a batch is split before it is given up.
+const SPLITS_MAX: usize = 4;
+
 async fn commit(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) {
-    let (requests, replies): (Vec<_>, Vec<_>) = batch
+    let (mut requests, mut replies): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .map(|job| (job.request, (job.reply, job._room)))
         .unzip();
-    match engine.post(ledger, &requests).await {
-        Ok(outcomes) => {
-            for ((reply, _room), outcomes) in replies.into_iter().zip(outcomes) {
-                // A caller that stopped waiting finds the outcome under its key.
-                drop(reply.send(Ok(outcomes)));
+    for splits in 0.. {
+        let error = match engine.post(ledger, &requests).await {
+            Ok(outcomes) => {
+                for ((reply, _room), outcomes) in replies.into_iter().zip(outcomes) {
+                    // A caller that stopped waiting finds the outcome under its key.
+                    drop(reply.send(Ok(outcomes)));
+                }
+                return;
             }
-        }
-        // Nothing took effect, and one request may be to blame: each for itself.
-        Err(PostError::Database(_)) if requests.len() > 1 => {
-            for ((reply, _room), request) in replies.into_iter().zip(requests) {
-                let alone = engine.post(ledger, &[request]).await;
-                drop(reply.send(alone.map(|outcomes| outcomes.into_iter().flatten().collect())));
-            }
-        }
-        Err(error) => {
-            for (reply, _room) in replies {
+            Err(error) => error,
+        };
+        let contended = matches!(error, PostError::Contended { .. });
+        let split = contended && requests.len() > 1 && splits < SPLITS_MAX;
+        let locked_out = match split {
+            true => engine.locked_out(ledger, &requests).await.ok(),
+            false => None,
+        };
+        let Some(locked_out) = locked_out else {
+            return give_up(engine, ledger, requests, replies, error).await;
+        };
+        // Who asks for a wallet that somebody holds is told so; the others go on.
+        let jobs = requests.into_iter().zip(replies).zip(locked_out);
+        let (mut free, mut waiting) = (Vec::new(), Vec::new());
+        for ((request, (reply, room)), locked_out) in jobs {
+            if locked_out {
                 drop(reply.send(Err(error.clone())));
+            } else {
+                free.push(request);
+                waiting.push((reply, room));
             }
         }
+        (requests, replies) = (free, waiting);
+        if requests.is_empty() {
+            return;
+        }
+    }
+}
+
+type Reply = (
+    oneshot::Sender<Result<Vec<Outcome>, PostError>>,
+    OwnedSemaphorePermit,
+);
+
+async fn give_up(
+    engine: &Engine,
+    ledger: &Ledger,
+    requests: Vec<Request>,
+    replies: Vec<Reply>,
+    error: PostError,
+) {
+    // Nothing took effect, and one request may be to blame: each for itself.
+    if matches!(error, PostError::Database(_)) && requests.len() > 1 {
+        for ((reply, _room), request) in replies.into_iter().zip(requests) {
+            let alone = engine.post(ledger, &[request]).await;
+            drop(reply.send(alone.map(|outcomes| outcomes.into_iter().flatten().collect())));
+        }
+        return;
+    }
+    for (reply, _room) in replies {
+        drop(reply.send(Err(error.clone())));
     }
 }

@@ -1,16 +1,15 @@
 //! Decides a batch against what was read of the database: no I/O.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use time::OffsetDateTime;
-use uuid::{ContextV7, Timestamp, Uuid};
+use uuid::Uuid;
 
 use super::Request;
-use crate::event::{EventError, EventType, PostedEntry as EventEntry, TransactionPosted};
+use crate::event::{EventError, EventType, TransactionPosted};
 use crate::ledger::{
-    Address, Book, Command, Entry, Ledger, Outcome, PostedEntry, Receipt, Rejection, RejectionCode,
-    Wallet,
+    Address, Book, Command, Entry, Header, Ledger, Metadata, Outcome, PostedEntry, Receipt,
+    Rejection, RejectionCode, Wallet, microseconds,
 };
 use crate::postgres::posting::{Batch, Found, OutboxRow, SeenKey, TransactionRow, WalletRow};
 
@@ -18,6 +17,8 @@ use crate::postgres::posting::{Batch, Found, OutboxRow, SeenKey, TransactionRow,
 pub(super) struct Decided<'a> {
     /// Rows to write; none where every command was replayed or rejected.
     pub batch: Batch<'a>,
+    /// What each transaction of the batch did.
+    pub receipts: Vec<Receipt>,
     /// One a command, request after request.
     pub verdicts: Vec<Verdict>,
     /// The time of recording, UTC, whole milliseconds.
@@ -53,7 +54,9 @@ struct Decision<'a> {
     batch: Batch<'a>,
     verdicts: Vec<Verdict>,
     recorded_at: OffsetDateTime,
-    ids: ContextV7,
+    ledger_id: i32,
+    /// Counts the ids of the batch.
+    sequence: u32,
 }
 
 /// Decides the requests in order.
@@ -78,7 +81,9 @@ pub(super) fn decide<'a>(
         batch: Batch::default(),
         verdicts: Vec::new(),
         recorded_at,
-        ids: ContextV7::new(),
+        ledger_id: ledger.id,
+        // Where it begins tells two engines apart that post the same key in the same millisecond.
+        sequence: rand_bits() & 0x7ff,
     };
     for request in requests {
         decision.request(request);
@@ -105,9 +110,27 @@ pub(super) fn decide<'a>(
             head_hash: wallet.head_hash,
         })
         .collect();
-    batch.outbox = events(ledger, &batch, recorded_at, topic)?;
+    let receipts = receipts(&batch, recorded_at);
+    let mut rest = &batch.entries[..];
+    let events = batch.transactions.iter().zip(&receipts);
+    batch.outbox = events
+        .map(|(transaction, receipt)| {
+            let (entries, behind) = rest
+                .split_at_checked(receipt.entries.len())
+                .unwrap_or((rest, &[]));
+            rest = behind;
+            event(
+                ledger,
+                transaction,
+                receipt,
+                ordering_wallet(entries),
+                topic,
+            )
+        })
+        .collect::<Result<_, _>>()?;
     Ok(Decided {
         batch,
+        receipts,
         verdicts,
         recorded_at,
     })
@@ -145,54 +168,84 @@ impl<'a> Decision<'a> {
                 }
                 self.batch.entries.truncate(entries);
                 self.verdicts.truncate(verdicts);
-                self.verdicts
-                    .extend(all_or_none(request.commands.len(), n, &rejection));
+                self.none_but_earlier(request, n, &rejection);
                 return;
             }
             self.verdicts.push(verdict);
         }
     }
 
-    fn command(&mut self, command: &'a Command) -> Verdict {
-        match self.seen.get(command.key.as_str()) {
-            Some(Seen::Before {
+    /// Answers an atomic request of which one command was rejected. What took effect earlier under
+    /// one of its keys did so, whatever comes of the rest: a caller who was told otherwise would
+    /// send it again under a new key.
+    fn none_but_earlier(&mut self, request: &'a Request, culprit: usize, rejection: &Rejection) {
+        for (n, command) in request.commands.iter().enumerate() {
+            let verdict = match self.earlier(command) {
+                _ if n == culprit => Verdict::Rejected(rejection.clone()),
+                Some(earlier @ (Verdict::Stored(_) | Verdict::RepeatOf(_))) => earlier,
+                _ => Verdict::Rejected(Rejection::new(
+                    RejectionCode::BatchRejected,
+                    format!(
+                        "command {culprit} of this atomic batch, counted from 0, was rejected \
+                         with {}",
+                        rejection.code
+                    ),
+                )),
+            };
+            self.verdicts.push(verdict);
+        }
+    }
+
+    /// What is known of a command's key already.
+    fn earlier(&self, command: &Command) -> Option<Verdict> {
+        let (same, verdict) = match self.seen.get(command.key.as_str())? {
+            Seen::Before {
                 request_hash,
                 transaction_id,
-            }) => {
-                return if *request_hash == command.request_hash {
-                    Verdict::Stored(*transaction_id)
-                } else {
-                    Verdict::Rejected(reused(command))
-                };
-            }
-            Some(Seen::Now {
+            } => (
+                *request_hash == command.request_hash,
+                Verdict::Stored(*transaction_id),
+            ),
+            Seen::Now {
                 request_hash,
                 transaction,
-            }) => {
-                return if *request_hash == command.request_hash {
-                    Verdict::RepeatOf(*transaction)
-                } else {
-                    Verdict::Rejected(reused(command))
-                };
-            }
-            None => {}
+            } => (
+                *request_hash == command.request_hash,
+                Verdict::RepeatOf(*transaction),
+            ),
+        };
+        Some(if same {
+            verdict
+        } else {
+            Verdict::Rejected(reused(command))
+        })
+    }
+
+    fn command(&mut self, command: &'a Command) -> Verdict {
+        if let Some(earlier) = self.earlier(command) {
+            return earlier;
         }
         let transaction = match &command.transaction {
             Ok(transaction) => transaction,
             Err(rejection) => return Verdict::Rejected(rejection.clone()),
         };
-        let id = self.next_id();
+        let effective_at = command.details.effective_at.unwrap_or(self.recorded_at);
+        // LEGS_MAX is far below the range.
+        let entry_count = i16::try_from(transaction.legs().len()).unwrap_or(i16::MAX);
+        let id = self
+            .header(command, entry_count, effective_at)
+            .id(self.sequence);
         let entries = match self.book.post(transaction, id) {
             Ok(entries) => entries,
             Err(rejection) => return Verdict::Rejected(rejection),
         };
+        self.sequence = self.sequence.saturating_add(1);
         let place = self.batch.transactions.len();
         self.batch.transactions.push(TransactionRow {
             id,
             command,
-            // LEGS_MAX is far below the range.
-            entry_count: i16::try_from(entries.len()).unwrap_or(i16::MAX),
-            effective_at: command.details.effective_at.unwrap_or(self.recorded_at),
+            entry_count,
+            effective_at,
         });
         self.batch.entries.extend(entries);
         let request_hash = command.request_hash;
@@ -206,35 +259,33 @@ impl<'a> Decision<'a> {
         Verdict::Posted(place)
     }
 
-    /// A UUIDv7 of the batch's time, behind all before it in the batch.
-    fn next_id(&self) -> Uuid {
-        let seconds = u64::try_from(self.recorded_at.unix_timestamp()).unwrap_or_default();
-        Uuid::new_v7(Timestamp::from_unix(
-            &self.ids,
-            seconds,
-            self.recorded_at.nanosecond(),
-        ))
+    fn header<'h>(
+        &self,
+        command: &'h Command,
+        entry_count: i16,
+        effective_at: OffsetDateTime,
+    ) -> Header<'h> {
+        let details = &command.details;
+        Header {
+            ledger_id: self.ledger_id,
+            idempotency_key: command.key.as_str(),
+            request_hash: &command.request_hash,
+            kind: command.kind.as_str(),
+            entry_count,
+            reference: details.reference.as_deref(),
+            correlation_id: details.correlation_id.as_deref(),
+            effective_at_us: microseconds(effective_at),
+            recorded_at_us: microseconds(self.recorded_at),
+            reverses: None,
+            metadata: details.metadata.as_ref().map(Metadata::as_str),
+        }
     }
 }
 
-fn all_or_none(
-    commands: usize,
-    culprit: usize,
-    rejection: &Rejection,
-) -> impl Iterator<Item = Verdict> {
-    (0..commands).map(move |n| {
-        Verdict::Rejected(if n == culprit {
-            rejection.clone()
-        } else {
-            Rejection::new(
-                RejectionCode::BatchRejected,
-                format!(
-                    "command {culprit} of this atomic batch, counted from 0, was rejected with {}",
-                    rejection.code
-                ),
-            )
-        })
-    })
+/// Some bits that nobody foresees.
+fn rand_bits() -> u32 {
+    let [a, b, c, d, ..] = Uuid::new_v4().into_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 fn reused(command: &Command) -> Rejection {
@@ -247,75 +298,36 @@ fn reused(command: &Command) -> Rejection {
     )
 }
 
-/// The entries of each transaction, which stand side by side in the order of the transactions.
-fn entries_by_transaction<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = &'b [Entry]> {
+/// What every transaction of a batch did, in their order.
+fn receipts(batch: &Batch<'_>, recorded_at: OffsetDateTime) -> Vec<Receipt> {
+    // The entries of one transaction stand side by side.
     let mut rest = &batch.entries[..];
-    batch.transactions.iter().map(move |transaction| {
+    let receipts = batch.transactions.iter().map(|transaction| {
         let count = usize::try_from(transaction.entry_count).unwrap_or_default();
         let (entries, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         rest = behind;
-        entries
-    })
-}
-
-fn events(
-    ledger: &Ledger,
-    batch: &Batch<'_>,
-    recorded_at: OffsetDateTime,
-    topic: &str,
-) -> Result<Vec<OutboxRow>, EventError> {
-    batch
-        .transactions
-        .iter()
-        .zip(entries_by_transaction(batch))
-        .map(|(transaction, entries)| event(ledger, transaction, entries, recorded_at, topic))
-        .collect()
+        receipt(transaction, entries, recorded_at)
+    });
+    receipts.collect()
 }
 
 fn event(
     ledger: &Ledger,
     transaction: &TransactionRow<'_>,
-    entries: &[Entry],
-    recorded_at: OffsetDateTime,
+    receipt: &Receipt,
+    key: Uuid,
     topic: &str,
 ) -> Result<OutboxRow, EventError> {
-    let command = transaction.command;
-    let details = &command.details;
-    let metadata = match &details.metadata {
-        Some(metadata) => Some(serde_json::from_str(metadata.as_str())?),
-        None => None,
-    };
-    let posted = TransactionPosted {
-        transaction_id: transaction.id,
-        ledger: ledger.name.as_str().into(),
-        kind: command.kind.as_str().into(),
-        idempotency_key: command.key.as_str().into(),
-        reference: details.reference.as_deref().map(Cow::from),
-        correlation_id: details.correlation_id.as_deref().map(Cow::from),
-        effective_at: transaction.effective_at,
-        recorded_at,
-        metadata: metadata.map(Cow::Owned),
-        entries: entries
-            .iter()
-            .map(|entry| EventEntry {
-                wallet_id: entry.link.wallet_id,
-                address: entry.address.as_str().into(),
-                currency: entry.link.currency.code().into(),
-                amount: entry.link.amount,
-                balance_after: entry.link.balance_after,
-                version: entry.link.version,
-            })
-            .collect(),
-    };
+    let details = &transaction.command.details;
     Ok(OutboxRow {
         event_id: transaction.id,
         event_type: EventType::TransactionPosted.as_str(),
         topic: topic.to_owned(),
-        key: ordering_wallet(entries).to_string(),
+        key: key.to_string(),
         subject: transaction.id.to_string(),
         correlation_id: details.correlation_id.clone(),
         traceparent: details.traceparent.clone(),
-        payload: serde_json::to_string(&posted)?,
+        payload: serde_json::to_string(&TransactionPosted::of(ledger, receipt)?)?,
     })
 }
 
@@ -335,13 +347,7 @@ pub(super) fn outcomes(
     stored: &HashMap<Uuid, Receipt>,
     ours: &mut HashSet<Uuid>,
 ) -> Option<Vec<Outcome>> {
-    let receipts: Vec<Receipt> = decided
-        .batch
-        .transactions
-        .iter()
-        .zip(entries_by_transaction(&decided.batch))
-        .map(|(transaction, entries)| receipt(transaction, entries, decided.recorded_at))
-        .collect();
+    let receipts = decided.receipts;
     decided
         .verdicts
         .into_iter()

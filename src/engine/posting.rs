@@ -72,6 +72,8 @@ struct Job<'a> {
 /// Where a batch stands between its attempts.
 #[derive(Default)]
 struct Progress {
+    /// Whether the batch is of one request.
+    alone: bool,
     /// How long a lost database is tried again.
     patience: Duration,
     attempts: u32,
@@ -140,6 +142,7 @@ impl Engine {
             keys,
         };
         let mut progress = Progress {
+            alone: requests.len() == 1,
             patience: if *away { Duration::ZERO } else { LOST_PATIENCE },
             ..Progress::default()
         };
@@ -180,6 +183,33 @@ impl Engine {
         }
     }
 
+    /// For each request, whether it names a wallet that somebody else has locked now.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(super) async fn locked_out(
+        &self,
+        ledger: &Ledger,
+        requests: &[Request],
+    ) -> sqlx::Result<Vec<bool>> {
+        let mut line = self.line.lock().await;
+        let mut connection = match line.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let conn = &mut connection.conn;
+        let all = line.directory.resolve(conn, ledger.id, requests).await?;
+        let free = posting::unlocked(conn, ledger.id, &all).await?;
+        let mut locked = Vec::with_capacity(requests.len());
+        for request in requests {
+            let own = std::slice::from_ref(request);
+            let ids = line.directory.resolve(conn, ledger.id, own).await?;
+            locked.push(ids.iter().any(|id| !free.contains(id)));
+        }
+        line.connection = Some(connection);
+        Ok(locked)
+    }
+
     async fn attempt(
         &self,
         connection: Option<Connection>,
@@ -191,6 +221,8 @@ impl Engine {
             Some(connection) => connection,
             None => {
                 let conn = self.connect().await.map_err(Attempt::lost)?;
+                // Another server may hold another history.
+                *directory = Directory::default();
                 progress.patience = LOST_PATIENCE;
                 conn
             }
@@ -268,7 +300,7 @@ impl Engine {
         progress: &mut Progress,
     ) -> Result<Decided<'a>, Step> {
         let elsewhere = addresses_elsewhere(conn, job, found).await?;
-        let now = OffsetDateTime::now_utc();
+        let now = found.now.unwrap_or_else(OffsetDateTime::now_utc);
         let decided = decide(job.ledger, job.requests, found, elsewhere, now, &self.topic)
             .map_err(|error| Step::Event(error.to_string()))?;
         progress
@@ -403,7 +435,9 @@ impl Progress {
         self.locking = true;
         self.conflicts = self.conflicts.saturating_add(1);
         let since = *self.conflicting_since.get_or_insert_with(Instant::now);
-        if self.conflicts >= CONFLICTS_MAX || since.elapsed() >= CONFLICT_PATIENCE {
+        // The others of a batch don't wait for the one that names a locked wallet.
+        let split = !self.alone && postgres::is_lock_timeout(&error);
+        if split || self.conflicts >= CONFLICTS_MAX || since.elapsed() >= CONFLICT_PATIENCE {
             let attempts = self.attempts;
             return Err(self.gives_up(error, |source| PostError::Contended { attempts, source }));
         }

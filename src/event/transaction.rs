@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{EventError, utc_rfc3339};
+use crate::ledger::{Ledger, Receipt};
 
 /// A transaction that was committed. Borrows on the way out, since the engine
 /// writes one for every transaction that it posts, and owns on the way in.
@@ -55,6 +56,39 @@ pub struct PostedEntry<'a> {
     /// Counts the wallet's entries from 1 without gaps, so that a consumer sees
     /// a gap or a repeat by itself.
     pub version: i64,
+}
+
+impl<'a> TransactionPosted<'a> {
+    /// What a transaction's event tells.
+    ///
+    /// # Errors
+    /// Where the stored metadata is no JSON.
+    pub fn of(ledger: &'a Ledger, receipt: &'a Receipt) -> Result<Self, EventError> {
+        let metadata = receipt.metadata.as_deref().map(serde_json::from_str);
+        Ok(Self {
+            transaction_id: receipt.transaction_id,
+            ledger: ledger.name.as_str().into(),
+            kind: receipt.kind.as_str().into(),
+            idempotency_key: receipt.idempotency_key.as_str().into(),
+            reference: receipt.reference.as_deref().map(Cow::from),
+            correlation_id: receipt.correlation_id.as_deref().map(Cow::from),
+            effective_at: receipt.effective_at,
+            recorded_at: receipt.recorded_at,
+            metadata: metadata.transpose()?.map(Cow::Owned),
+            entries: receipt
+                .entries
+                .iter()
+                .map(|entry| PostedEntry {
+                    wallet_id: entry.wallet_id,
+                    address: entry.address.as_str().into(),
+                    currency: entry.currency.code().into(),
+                    amount: entry.amount,
+                    balance_after: entry.balance_after,
+                    version: entry.version,
+                })
+                .collect(),
+        })
+    }
 }
 
 impl TransactionPosted<'_> {

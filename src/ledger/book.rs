@@ -315,7 +315,7 @@ fn check_funds(leg: &Leg, wallet: &Wallet) -> Result<(), Rejection> {
 #[expect(clippy::unwrap_used, reason = "tests state what must hold")]
 mod tests {
     use super::*;
-    use crate::ledger::{CHAIN_START, LegDraft};
+    use crate::ledger::LegDraft;
 
     fn wallet(n: u128, address: &str, currency: &str, balance: i64, min: Option<i64>) -> Wallet {
         Wallet {
@@ -325,7 +325,7 @@ mod tests {
             balance,
             held: 0,
             version: 0,
-            head_hash: CHAIN_START,
+            head_hash: [0; 32],
             min_balance: min,
             status: WalletStatus::Active,
             updated_at: OffsetDateTime::UNIX_EPOCH,

@@ -16,7 +16,7 @@ mod transaction;
 
 pub use address::{Address, LedgerName, WalletRef};
 pub use book::{Book, Entry, Wallet, WalletStatus};
-pub use chain::{CHAIN_START, ChainLink, Hash};
+pub use chain::{ChainLink, Hash, Header, chain_start, microseconds};
 pub use command::{Command, Details, IdempotencyKey, InvalidField, Kind, LegDraft, Metadata};
 pub use currency::{AmountError, Currency};
 pub use receipt::{Ledger, Outcome, PostedEntry, Receipt};

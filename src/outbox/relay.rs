@@ -145,7 +145,9 @@ impl Relay {
                         tracing::info!("the bus is back");
                     }
                     reconnect.reset();
-                    let full = u32::try_from(count).is_ok_and(|n| n >= self.options.claim_rows_max);
+                    // Some of a full claim may have been held back.
+                    let full = u32::try_from(count)
+                        .is_ok_and(|n| n.saturating_mul(2) >= self.options.claim_rows_max);
                     if full {
                         continue;
                     }
@@ -159,8 +161,9 @@ impl Relay {
                     reconnect.next_delay()
                 }
             };
-            // Others may go on posting while this one stops: what they commit is for them.
-            if stopping {
+            // Others may go on posting while this one stops: what they commit is for them. Where the
+            // bus is away, what waits goes out at the next start.
+            if stopping || (away && stop.is_cancelled()) {
                 return Ok(());
             }
             tokio::select! {
@@ -187,7 +190,7 @@ impl Relay {
         }
         let records: Vec<Record> = claim.iter().map(record).collect();
         let results = self.bus.publish(&records).await;
-        let mut done = Vec::with_capacity(claim.len());
+        let (mut done, mut refused) = (Vec::with_capacity(claim.len()), Vec::new());
         let mut outage = None;
         for ((pending, record), result) in claim.iter().zip(&records).zip(results) {
             match result {
@@ -196,15 +199,22 @@ impl Relay {
                 Err(PublishError::Outage(reason)) => {
                     outage.get_or_insert(reason);
                 }
-                Err(PublishError::Refused { reason }) => {
-                    if self.refused(conn, pending, record, &reason, now).await? {
-                        done.push((pending.ledger_id, pending.id));
-                    }
-                }
+                Err(PublishError::Refused { reason }) => refused.push((pending, record, reason)),
             }
         }
+        // First what got through: whatever comes of the rest, it is not published again.
         if !done.is_empty() {
             outbox::remove(conn, &done).await?;
+        }
+        let mut burying = true;
+        for (pending, record, reason) in refused {
+            if self
+                .refused(conn, pending, record, &reason, now, &mut burying)
+                .await?
+            {
+                outbox::remove(conn, &[(pending.ledger_id, pending.id)]).await?;
+                done.push((pending.ledger_id, pending.id));
+            }
         }
         Ok(match outage {
             Some(reason) => Relayed::Outage {
@@ -224,19 +234,22 @@ impl Relay {
         record: &Record,
         reason: &str,
         now: OffsetDateTime,
+        burying: &mut bool,
     ) -> Result<bool, RelayError> {
         let failures = u32::try_from(pending.attempts)
             .unwrap_or(0)
             .saturating_add(1);
         let wait = match self.options.schedule.delay_after(failures) {
             Some(wait) => wait,
-            None if self.bury(pending, record, reason, failures, now).await? => return Ok(true),
-            // The dead letter found no place either: the event stays, and is tried now and then.
-            None => self
-                .options
-                .schedule
-                .delay_after(self.options.schedule.waits())
-                .unwrap_or_default(),
+            // Where one finds no place, the others of the claim need not wait for the same answer.
+            None if *burying => {
+                *burying = self.bury(pending, record, reason, failures, now).await?;
+                if *burying {
+                    return Ok(true);
+                }
+                self.last_wait()
+            }
+            None => self.last_wait(),
         };
         tracing::warn!(
             event_id = %pending.event_id, topic = pending.topic, failures, reason,
@@ -244,6 +257,12 @@ impl Relay {
         );
         outbox::defer(conn, (pending.ledger_id, pending.id), now + wait, reason).await?;
         Ok(false)
+    }
+
+    /// The dead letter found no place either: the event stays, and is tried now and then.
+    fn last_wait(&self) -> Duration {
+        let schedule = &self.options.schedule;
+        schedule.delay_after(schedule.waits()).unwrap_or_default()
     }
 
     async fn bury(

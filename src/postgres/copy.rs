@@ -46,19 +46,6 @@ impl Rows {
         }
     }
 
-    /// `jsonb`: a version byte before the text.
-    pub(super) fn optional_json(&mut self, json: Option<&str>) {
-        match json {
-            Some(json) => {
-                let length = i32::try_from(json.len().saturating_add(1)).unwrap_or(i32::MAX);
-                self.buffer.extend_from_slice(&length.to_be_bytes());
-                self.buffer.push(1);
-                self.buffer.extend_from_slice(json.as_bytes());
-            }
-            None => self.buffer.extend_from_slice(&(-1_i32).to_be_bytes()),
-        }
-    }
-
     pub(super) fn i16(&mut self, value: i16) {
         self.bytes(&value.to_be_bytes());
     }

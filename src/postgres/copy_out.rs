@@ -189,6 +189,25 @@ impl<'a> Fields<'a> {
         self.exactly(field).map(i64::from_be_bytes)
     }
 
+    pub(super) fn optional_text(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<&'a str>, CopyError> {
+        let bytes = self.optional()?;
+        let text = bytes.map(std::str::from_utf8).transpose();
+        text.map_err(|_| CopyError::Text(field))
+    }
+
+    pub(super) fn optional_uuid(&mut self, field: &'static str) -> Result<Option<Uuid>, CopyError> {
+        let Some(bytes) = self.optional()? else {
+            return Ok(None);
+        };
+        let found = bytes.len();
+        Uuid::from_slice(bytes)
+            .map(Some)
+            .map_err(|_| CopyError::Length { field, found })
+    }
+
     pub(super) fn optional_i64(&mut self, field: &'static str) -> Result<Option<i64>, CopyError> {
         let Some(bytes) = self.optional()? else {
             return Ok(None);

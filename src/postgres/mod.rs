@@ -195,6 +195,12 @@ pub(crate) fn unreadable(what: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{what} {value:?} in the database is not known here").into())
 }
 
+/// Whether a lock was waited for until the time for it was over.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
 /// Whether the database answers.
 ///
 /// # Errors

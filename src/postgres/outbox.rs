@@ -101,8 +101,8 @@ pub async fn relay_is_locked(conn: &mut PgConnection) -> sqlx::Result<bool> {
     .await
 }
 
-/// The events that may go out now, at most `limit` a ledger so that no ledger starves another, in
-/// order. An event behind one of its key that waits for another attempt waits too.
+/// The events that may go out now, at most `limit` a ledger so that no ledger starves another, and
+/// at most eight times as many in all, in order. An event behind one of its key that waits for another attempt waits too.
 ///
 /// # Errors
 /// Where the database fails.
@@ -125,7 +125,7 @@ pub async fn claim(
                )
              ORDER BY o.id LIMIT $1
          ) o
-         ORDER BY o.ledger_id, o.id",
+         ORDER BY o.id LIMIT 8 * $1",
     )
     .bind(limit)
     .bind(now)

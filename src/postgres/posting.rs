@@ -46,6 +46,8 @@ pub struct Found {
     pub wallets: Vec<ReadWallet>,
     /// The keys that were used.
     pub keys: Vec<SeenKey>,
+    /// The database's clock, UTC: one for all who post, however wrong the clocks of their hosts.
+    pub now: Option<OffsetDateTime>,
 }
 
 /// The wallets of these addresses and currencies, in their order; `None` where there is none.
@@ -99,7 +101,9 @@ pub async fn read(
              SELECT t.ledger_id, t.id, t.idempotency_key, t.request_hash FROM transactions t
              WHERE (t.ledger_id, t.idempotency_key) >= ($1, used.key)
              ORDER BY t.ledger_id, t.idempotency_key LIMIT 1
-         ) t WHERE t.ledger_id = $1 AND t.idempotency_key = used.key",
+         ) t WHERE t.ledger_id = $1 AND t.idempotency_key = used.key
+         UNION ALL
+         SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock_timestamp(), NULL, NULL",
     )
     .bind(ledger_id)
     .bind(wallet_ids)
@@ -108,6 +112,10 @@ pub async fn read(
     .await?;
     let mut found = Found::default();
     for row in &rows {
+        if row.try_get::<Option<Uuid>, _>("id")?.is_none() {
+            found.now = Some(row.try_get("updated_at")?);
+            continue;
+        }
         match row.try_get::<Option<String>, _>("key")? {
             Some(key) => found.keys.push(SeenKey {
                 key,
@@ -160,6 +168,29 @@ pub async fn lock(
         wallets,
         ..read(conn, ledger_id, &[], keys).await?
     })
+}
+
+/// Of these wallets, those that nobody else has locked now.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn unlocked(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    wallet_ids: &[Uuid],
+) -> sqlx::Result<HashSet<Uuid>> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT w.id
+         FROM unnest($2::uuid[]) AS named (id) CROSS JOIN LATERAL (
+             SELECT w.id FROM wallets w WHERE w.ledger_id = $1 AND w.id = named.id
+             FOR NO KEY UPDATE SKIP LOCKED
+         ) w",
+    )
+    .bind(ledger_id)
+    .bind(wallet_ids)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().collect())
 }
 
 /// Has the server plan the session's statements anew, those inside functions and triggers too, for
@@ -402,7 +433,7 @@ fn encode_transactions(ledger_id: i32, batch: &Batch<'_>, recorded_at: OffsetDat
         rows.optional_text(command.details.correlation_id.as_deref());
         rows.timestamp(transaction.effective_at);
         rows.timestamp(recorded_at);
-        rows.optional_json(command.details.metadata.as_ref().map(|m| m.as_str()));
+        rows.optional_text(command.details.metadata.as_ref().map(|m| m.as_str()));
     }
     rows.finish()
 }

@@ -11,11 +11,10 @@ use uuid::Uuid;
 
 use super::Settings;
 use super::copy_out::{self, CopyError};
-use crate::ledger::Hash;
+use crate::ledger::{Hash, Header, chain_start};
 
 pub use lookups::{
-    Miscounted, Movement, OutboxEvent, Unbalanced, miscounted, movements, outbox_page, unbalanced,
-    wallet_name,
+    Miscounted, OutboxEvent, Unbalanced, miscounted, outbox_page, unbalanced, wallet_name,
 };
 
 /// A view of the database as it stood at one moment, for several connections.
@@ -131,6 +130,8 @@ pub struct WalletRow<'a> {
     pub version: i64,
     /// Hash of its last entry.
     pub head_hash: Hash,
+    /// What its chain begins with.
+    pub chain_start: Hash,
 }
 
 /// Reads a ledger's wallets, or one of them.
@@ -146,14 +147,18 @@ pub async fn wallets(
     // COPY takes no parameters. A number and a UUID can't carry anything else in.
     let only = only.map_or_else(String::new, |id| format!(" AND id = '{id}'"));
     let statement = format!(
-        "COPY (SELECT id, currency, balance, held, min_balance, version, head_hash
+        "COPY (SELECT id, address, currency, balance, held, min_balance, version, head_hash
                FROM wallets WHERE ledger_id = {ledger_id}{only})
          TO STDOUT (FORMAT binary)"
     );
-    copy_out::read(conn, &statement, 7, |fields| {
+    copy_out::read(conn, &statement, 8, |fields| {
+        let id = fields.uuid("wallets.id")?;
+        let address = fields.text("wallets.address")?;
+        let currency = fields.text("wallets.currency")?;
         each(&WalletRow {
-            id: fields.uuid("wallets.id")?,
-            currency: fields.text("wallets.currency")?,
+            id,
+            currency,
+            chain_start: chain_start(ledger_id, id, currency, address),
             balance: fields.i64("wallets.balance")?,
             held: fields.i64("wallets.held")?,
             min_balance: fields.optional_i64("wallets.min_balance")?,
@@ -245,7 +250,10 @@ async fn copy_entries(
     .await
 }
 
-/// Reads the ids of a ledger's transactions on these pages, each with its number of entries.
+/// Microseconds from 1970 to 2000, where PostgreSQL's time begins.
+const EPOCH_US: i64 = 946_684_800_000_000;
+
+/// Reads the ids and headers of a ledger's transactions on these pages.
 ///
 /// # Errors
 /// Where the database fails.
@@ -253,18 +261,38 @@ pub async fn transactions(
     conn: &mut PgConnection,
     ledger_id: i32,
     pages: &Range<u32>,
-    mut each: impl FnMut(Uuid, i16),
+    mut each: impl FnMut(Uuid, &Header<'_>),
 ) -> sqlx::Result<()> {
     let Range { start, end } = pages;
     let statement = format!(
-        "COPY (SELECT id, entry_count FROM transactions
+        "COPY (SELECT id, idempotency_key, request_hash, kind, entry_count, reference,
+                      correlation_id, effective_at, recorded_at, reverses, metadata::text
+               FROM transactions
                WHERE ledger_id = {ledger_id} AND ctid >= '({start},0)' AND ctid < '({end},0)')
          TO STDOUT (FORMAT binary)"
     );
-    copy_out::read(conn, &statement, 2, |fields| {
+    copy_out::read(conn, &statement, 11, |fields| {
         let id = fields.uuid("transactions.id")?;
-        each(id, fields.i16("transactions.entry_count")?);
+        let header = Header {
+            ledger_id,
+            idempotency_key: fields.text("transactions.idempotency_key")?,
+            request_hash: fields.bytes("transactions.request_hash")?,
+            kind: fields.text("transactions.kind")?,
+            entry_count: fields.i16("transactions.entry_count")?,
+            reference: fields.optional_text("transactions.reference")?,
+            correlation_id: fields.optional_text("transactions.correlation_id")?,
+            effective_at_us: time_us(fields.i64("transactions.effective_at")?),
+            recorded_at_us: time_us(fields.i64("transactions.recorded_at")?),
+            reverses: fields.optional_uuid("transactions.reverses")?,
+            metadata: fields.optional_text("transactions.metadata")?,
+        };
+        each(id, &header);
         Ok::<_, CopyError>(())
     })
     .await
+}
+
+/// From PostgreSQL's microseconds since 2000 to those since 1970. Its infinities stay what they are.
+fn time_us(since_2000: i64) -> i64 {
+    since_2000.saturating_add(EPOCH_US)
 }

@@ -2,11 +2,10 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::unreadable;
-use crate::ledger::{Address, CHAIN_START, Currency, Hash, Wallet, WalletRef, WalletStatus};
+use crate::ledger::{Address, Currency, Hash, Wallet, WalletRef, WalletStatus, chain_start};
 
 /// Reads a wallet from a row with all its columns.
 pub(super) fn from_row(row: &PgRow) -> sqlx::Result<Wallet> {
@@ -52,36 +51,25 @@ pub async fn create(
     address: &Address,
     currency: Currency,
     min_balance: Option<i64>,
-    now: OffsetDateTime,
 ) -> sqlx::Result<(Wallet, bool)> {
-    let wallet = Wallet {
-        id: Uuid::now_v7(),
-        address: address.clone(),
-        currency,
-        balance: 0,
-        held: 0,
-        version: 0,
-        head_hash: CHAIN_START,
-        min_balance,
-        status: WalletStatus::Active,
-        updated_at: now,
-    };
+    let id = Uuid::now_v7();
+    let start = chain_start(ledger_id, id, currency.code(), address.as_str());
     let made = sqlx::query(
-        "INSERT INTO wallets (ledger_id, id, address, currency, min_balance, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)
-         ON CONFLICT ON CONSTRAINT wallets_address_currency_key DO NOTHING",
+        "INSERT INTO wallets (ledger_id, id, address, currency, min_balance, head_hash)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT ON CONSTRAINT wallets_address_currency_key DO NOTHING
+         RETURNING *",
     )
     .bind(ledger_id)
-    .bind(wallet.id)
+    .bind(id)
     .bind(address.as_str())
     .bind(currency.code())
     .bind(min_balance)
-    .bind(now)
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    if made == 1 {
-        return Ok((wallet, true));
+    .bind(&start[..])
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(row) = made {
+        return Ok((from_row(&row)?, true));
     }
     let existing = find(
         conn,

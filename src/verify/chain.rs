@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::findings::{Check, Detail, Findings, Place};
 use super::wallets::Wallets;
-use crate::ledger::{CHAIN_START, ChainLink, Currency, Hash};
+use crate::ledger::{ChainLink, Currency, Hash};
 use crate::postgres::verify::EntryRow;
 
 /// Where a wallet stands after an entry.
@@ -27,12 +27,14 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Before a wallet's first entry.
-    pub(super) const START: Self = Self {
-        version: 0,
-        balance: 0,
-        hash: CHAIN_START,
-    };
+    /// Before a wallet's first entry, where its chain begins with this.
+    pub(super) fn start(hash: Hash) -> Self {
+        Self {
+            version: 0,
+            balance: 0,
+            hash,
+        }
+    }
 }
 
 /// An entry of a wallet.

@@ -12,7 +12,7 @@ use super::wallets::Wallets;
 /// Where each wallet's chain stands as far as it is known without a gap from its first entry on,
 /// and the segments that lie ahead of it. In a sound ledger segments lie ahead only for as long as
 /// a range of pages before them is still being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Chains {
     heads: Vec<Head>,
     /// In order of their first versions. Empty lists are removed.
@@ -20,9 +20,9 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    pub(super) fn new(wallets: usize) -> Self {
+    pub(super) fn new(wallets: &Wallets) -> Self {
         Self {
-            heads: vec![Head::START; wallets],
+            heads: wallets.starts().collect(),
             ahead: HashMap::new(),
         }
     }
@@ -194,7 +194,8 @@ mod tests {
                 held: 0,
                 min_balance: None,
                 version: 0,
-                head_hash: Head::START.hash,
+                head_hash: [9; 32],
+                chain_start: [9; 32],
             })
             .collect();
         let mut rows = Vec::new();
@@ -232,7 +233,7 @@ mod tests {
         for wallet in expected {
             wallets.add(wallet, &mut findings);
         }
-        let mut chains = Chains::new(wallets.len());
+        let mut chains = Chains::new(&wallets);
         let mut chunk = Chunk::default();
         for rows in chunks {
             for row in rows {

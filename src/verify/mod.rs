@@ -8,12 +8,16 @@
 //! findings. Only where a sum is not zero does a statement group the entries to name the first bad
 //! transaction.
 //!
-//! Memory: about 180 bytes a wallet, and the segments of one range of pages for each worker.
+//! Memory: about 210 bytes a wallet, and the segments of one range of pages for each worker.
 //!
 //! That the sum of a wallet's entries is its balance needs no sum: entry by entry the balance is
 //! the one before plus the amount, from zero to the wallet's.
 //!
-//! What can't be seen from within: a history that was rewritten from an entry on with all balances
+//! A wallet's chain begins with its name, and a transaction's id is derived from its header, so that
+//! neither can be changed without all that hangs on it.
+//!
+//! What can't be seen from within: an event that was taken out of the outbox before it went out, and
+//! a history that was rewritten from an entry on with all balances
 //! and hashes behind it, every transaction of it balanced. It takes a copy of a later head hash
 //! outside the database to see that, such as in an event that was published.
 
@@ -251,7 +255,7 @@ async fn one(
         })
         .await?;
     }
-    let mut chains = Chains::new(wallets.len());
+    let mut chains = Chains::new(&wallets);
     let mut chunk = Chunk::default();
     let mut entries = 0_u64;
     for wallet in &named {

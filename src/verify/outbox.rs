@@ -1,37 +1,46 @@
-//! Compares the events that wait with the ledger: each tells of a transaction that exists, what
-//! the ledger tells of it.
+//! Compares the events that wait with the ledger: each is of a type that is known, and those of
+//! posted transactions tell what the ledger tells, no less and no more.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::findings::{Check, Detail, Findings, Place};
 use crate::event::{EventType, TransactionPosted};
-use crate::ledger::Ledger;
-use crate::postgres::verify::{self as tables, Movement, OutboxEvent};
+use crate::ledger::{Ledger, Receipt};
+use crate::postgres::transactions;
+use crate::postgres::verify::{self as tables, OutboxEvent};
 
 /// Events read at a time. With a thousand entries each, some 100 MiB; mostly far less.
 const PAGE_EVENTS: i64 = 256;
 
-/// Compares all events of posted transactions: how many there are.
+/// Compares all events that wait: how many there are. Keeps 16 bytes for each.
 pub(super) async fn check(
     conn: &mut PgConnection,
     ledger: &Ledger,
     findings: &mut Findings,
 ) -> sqlx::Result<u64> {
-    let event_type = EventType::TransactionPosted.as_str();
     let mut checked = 0_u64;
     let mut after = i64::MIN;
+    let mut seen = HashSet::new();
     loop {
-        let page = tables::outbox_page(conn, ledger.id, event_type, after, PAGE_EVENTS).await?;
+        let page = tables::outbox_page(conn, ledger.id, after, PAGE_EVENTS).await?;
         let Some(last) = page.last() else {
             return Ok(checked);
         };
         after = last.id;
-        let ids: Vec<_> = page.iter().map(|event| event.event_id).collect();
-        let mut movements = tables::movements(conn, ledger.id, &ids).await?;
+        let ids: BTreeSet<_> = page.iter().map(|event| event.event_id).collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let receipts = receipts(conn, ledger, &ids).await?;
         for event in &page {
             checked = checked.saturating_add(1);
-            let stored = movements.remove(&event.event_id).unwrap_or_default();
-            if let Err(detail) = compare(ledger, event, stored) {
+            let compared = match seen.insert(event.event_id) {
+                true => compare(ledger, event, &receipts),
+                false => Err(Detail::new("another event has the same id")),
+            };
+            if let Err(detail) = compared {
                 let place = Place {
                     outbox_id: Some(event.id),
                     ..Place::of_transaction(event.event_id)
@@ -42,56 +51,131 @@ pub(super) async fn check(
     }
 }
 
-fn compare(ledger: &Ledger, event: &OutboxEvent, mut stored: Vec<Movement>) -> Result<(), Detail> {
-    if !event.transaction_exists {
-        return Err(Detail::new(
-            "the event is about a transaction that doesn't exist",
-        ));
+/// Transactions by id, or why one can't be read.
+type Receipts = HashMap<Uuid, Result<Receipt, String>>;
+
+async fn receipts(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    ids: &[Uuid],
+) -> sqlx::Result<Receipts> {
+    match transactions::receipts(conn, ledger.id, ids).await {
+        Ok(all) => return Ok(all.into_iter().map(|(id, one)| (id, Ok(one))).collect()),
+        Err(error) if unreadable(&error) => {}
+        Err(error) => return Err(error),
     }
-    let posted = TransactionPosted::from_json(event.payload.as_bytes())
-        .map_err(|error| Detail::new("the event's payload can't be read").found(error))?;
-    if posted.transaction_id != event.event_id {
-        return Err(Detail::new("the payload names another transaction")
-            .expected(event.event_id)
-            .found(posted.transaction_id));
+    // One of them holds something that nobody wrote. The others are read all the same.
+    let mut receipts = Receipts::new();
+    for id in ids {
+        match transactions::receipts(conn, ledger.id, &[*id]).await {
+            Ok(one) => receipts.extend(one.into_iter().map(|(id, one)| (id, Ok(one)))),
+            Err(error) if unreadable(&error) => {
+                receipts.insert(*id, Err(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    if posted.ledger != ledger.name.as_str() {
-        return Err(Detail::new("the payload names another ledger")
-            .expected(&ledger.name)
-            .found(posted.ledger));
+    Ok(receipts)
+}
+
+fn unreadable(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
+    )
+}
+
+fn compare(ledger: &Ledger, event: &OutboxEvent, receipts: &Receipts) -> Result<(), Detail> {
+    if event.event_type.parse::<EventType>().is_err() {
+        return Err(
+            Detail::new("the event is of a type that nobody knows").found(&event.event_type)
+        );
     }
-    let mut told: Vec<_> = posted
-        .entries
-        .into_iter()
-        .map(|entry| Movement {
-            wallet_id: entry.wallet_id,
-            version: entry.version,
-            currency: entry.currency.into_owned(),
-            amount: entry.amount,
-            balance_after: entry.balance_after,
-        })
-        .collect();
-    stored.sort_unstable();
-    told.sort_unstable();
-    if stored == told {
-        return Ok(());
-    }
-    // The first place at which one has an entry that the other hasn't.
-    let same = stored.iter().zip(&told).take_while(|(a, b)| a == b).count();
-    let say = |movement: Option<&Movement>| match movement {
-        None => "no more entries".to_owned(),
-        Some(movement) => format!(
-            "{} {} to {} on wallet {} as version {}",
-            movement.amount,
-            movement.currency,
-            movement.balance_after,
-            movement.wallet_id,
-            movement.version
-        ),
+    let receipt = match receipts.get(&event.event_id) {
+        Some(Ok(receipt)) => receipt,
+        Some(Err(error)) => {
+            return Err(Detail::new("the event's transaction can't be read").found(error));
+        }
+        None => {
+            return Err(Detail::new(
+                "the event is about a transaction that doesn't exist",
+            ));
+        }
     };
-    Err(
-        Detail::new("the event tells of other entries than the ledger has")
-            .expected(say(stored.get(same)))
-            .found(say(told.get(same))),
+    let no_json = |error: &dyn std::fmt::Display| {
+        Detail::new("the event's payload can't be read").found(error)
+    };
+    let told: Value = serde_json::from_str(&event.payload).map_err(|error| no_json(&error))?;
+    let stored = TransactionPosted::of(ledger, receipt)
+        .and_then(|posted| Ok(serde_json::to_value(posted)?))
+        .map_err(|error| no_json(&error))?;
+    let (mut told, mut stored) = (told, stored);
+    in_order_of_wallet(&mut told);
+    in_order_of_wallet(&mut stored);
+    if told != stored {
+        return Err(difference(&stored, &told));
+    }
+    if event.subject != event.event_id.to_string() {
+        return Err(Detail::new("the event's subject is not its transaction")
+            .expected(event.event_id)
+            .found(&event.subject));
+    }
+    let wallets = &receipt.entries;
+    if !wallets
+        .iter()
+        .any(|entry| entry.wallet_id.to_string() == event.key)
+    {
+        return Err(
+            Detail::new("the event's key is no wallet of its transaction").found(&event.key),
+        );
+    }
+    Ok(())
+}
+
+/// Entries are told in the order of the legs and read in that of the wallets.
+fn in_order_of_wallet(event: &mut Value) {
+    if let Some(entries) = event.get_mut("entries").and_then(Value::as_array_mut) {
+        entries.sort_by_cached_key(|entry| entry["wallet_id"].to_string());
+    }
+}
+
+/// The first member, or the first entry, in which an event differs from the ledger.
+fn difference(stored: &Value, told: &Value) -> Detail {
+    let names = [stored, told].into_iter().filter_map(Value::as_object);
+    let names = names.flat_map(|members| members.keys());
+    let name = names
+        .filter(|name| stored.get(*name) != told.get(*name))
+        .min();
+    let Some(name) = name else {
+        return Detail::new("the event's payload is no object").found(told);
+    };
+    let (stored, told) = (&stored[name], &told[name]);
+    let say = |value: &Value| match value {
+        Value::Null => "nothing".to_owned(),
+        value => value.to_string(),
+    };
+    if name != "entries" {
+        return Detail::new(format!(
+            "the event tells of another {name} than the ledger has"
+        ))
+        .expected(say(stored))
+        .found(say(told));
+    }
+    let at = (0..).find(|n| stored[n] != told[n]).unwrap_or_default();
+    Detail::new("the event tells of other entries than the ledger has")
+        .expected(entry(&stored[at]))
+        .found(entry(&told[at]))
+}
+
+/// An entry in words.
+fn entry(entry: &Value) -> String {
+    let (Some(amount), Some(currency)) = (&entry["amount"].as_i64(), entry["currency"].as_str())
+    else {
+        return "no more entries".to_owned();
+    };
+    let address = entry["address"].as_str().unwrap_or("no address");
+    format!(
+        "{amount} {currency} to {} on {address}, wallet {}, as version {}",
+        entry["balance_after"], entry["wallet_id"], entry["version"]
     )
 }

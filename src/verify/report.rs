@@ -138,7 +138,7 @@ pub(super) async fn write(
     for check in checks.iter().copied() {
         let tally = findings.take(check);
         let first = match tally.first {
-            Some((place, detail)) => Some(violation(conn, ledger, place, detail).await?),
+            Some((place, detail)) => Some(violation(conn, ledger, check, place, detail).await?),
             None => None,
         };
         reports.push(CheckReport {
@@ -174,6 +174,7 @@ pub(super) async fn write(
 async fn violation(
     conn: &mut PgConnection,
     ledger: &Ledger,
+    check: Check,
     place: Place,
     detail: Detail,
 ) -> sqlx::Result<Violation> {
@@ -181,7 +182,7 @@ async fn violation(
         Some(wallet_id) => tables::wallet_name(conn, ledger.id, wallet_id).await?,
         None => None,
     };
-    let look = look(ledger, &place, name.as_ref());
+    let look = look(ledger, check, &place, name.as_ref());
     let (address, wallet_currency) = name.unzip();
     let currency = place
         .currency
@@ -201,8 +202,15 @@ async fn violation(
 }
 
 /// Shows the place, also where what should be there is missing.
-fn look(ledger: &Ledger, place: &Place, wallet: Option<&(String, String)>) -> String {
+fn look(ledger: &Ledger, check: Check, place: &Place, wallet: Option<&(String, String)>) -> String {
     let (id, name) = (ledger.id, &ledger.name);
+    if let (Check::HashChain, None, Some(transaction)) =
+        (check, place.wallet_id, place.transaction_id)
+    {
+        return format!(
+            "SELECT * FROM transactions WHERE ledger_id = {id} AND id = '{transaction}'"
+        );
+    }
     match (place, wallet) {
         (
             Place {

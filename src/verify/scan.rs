@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::VerifyError;
 use super::chain::Chunk;
-use super::findings::Findings;
+use super::findings::{Check, Detail, Findings, Place};
 use super::fingerprint::{EntrySums, RandomFunction, Sums};
 use super::merge::Chains;
 use super::progress::Progress;
@@ -73,7 +73,7 @@ pub(super) async fn scan(
     let shared = Arc::new(Shared {
         ledger_id,
         snapshot,
-        chains: Mutex::new(Chains::new(wallets.len())),
+        chains: Mutex::new(Chains::new(&wallets)),
         wallets,
         ranges,
         next: AtomicUsize::new(0),
@@ -90,7 +90,7 @@ pub(super) async fn scan(
     while let Some(part) = workers.join_next().await {
         all.merge(part??);
     }
-    let chains = std::mem::replace(&mut *shared.chains(), Chains::new(0));
+    let chains = std::mem::take(&mut *shared.chains());
     chains.finish(&shared.wallets, &mut all.findings);
     Ok(all)
 }
@@ -186,15 +186,21 @@ impl Shared {
         scanned: &mut Scanned,
     ) -> sqlx::Result<()> {
         let Scanned {
+            findings,
             sums,
             transactions,
             too_short,
             ..
         } = scanned;
-        tables::transactions(conn, self.ledger_id, range, |id, entry_count| {
-            sums.transaction(&self.random, id, entry_count);
+        tables::transactions(conn, self.ledger_id, range, |id, header| {
+            sums.transaction(&self.random, id, header.entry_count);
             *transactions = transactions.saturating_add(1);
-            *too_short |= entry_count < 2;
+            *too_short |= header.entry_count < 2;
+            if !header.has_id(id) {
+                findings.add(Check::HashChain, Place::of_transaction(id), || {
+                    Detail::new("the transaction's id is not that of its fields: one was changed")
+                });
+            }
         })
         .await
     }

@@ -6,13 +6,15 @@ use uuid::Uuid;
 
 use super::chain::Head;
 use super::findings::{Check, Detail, Findings, Place};
+use crate::ledger::Hash;
 use crate::postgres::verify::WalletRow;
 
-/// All wallets, about 90 bytes each.
+/// All wallets, about 120 bytes each.
 #[derive(Debug, Default)]
 pub(super) struct Wallets {
     index: HashMap<Uuid, u32>,
     rows: Vec<([u8; 3], Head)>,
+    starts: Vec<Hash>,
     totals: BTreeMap<[u8; 3], i128>,
 }
 
@@ -46,6 +48,7 @@ impl Wallets {
                 Detail::new("two wallets have the same id")
             });
         }
+        self.starts.push(row.chain_start);
         self.rows.push((
             code,
             Head {
@@ -65,6 +68,11 @@ impl Wallets {
         let place = *self.index.get(&wallet_id)?;
         let (code, _) = self.rows.get(usize::try_from(place).ok()?)?;
         Some((place, *code))
+    }
+
+    /// Where each wallet's chain begins, by its place.
+    pub(super) fn starts(&self) -> impl Iterator<Item = Head> {
+        self.starts.iter().copied().map(Head::start)
     }
 
     /// Every wallet with its place and where it says it stands.

@@ -200,7 +200,7 @@ async fn a_caller_that_disappears_takes_nothing_back() {
 }
 
 #[tokio::test]
-async fn a_queue_without_room_is_a_503_and_nothing_happens() {
+async fn a_queue_without_room_is_a_429_and_nothing_happens() {
     let api = TestApi::new().await;
     let engine = Engine::new(&api.database.settings(), "aegis.transactions");
     let narrow = engine::Limits {
@@ -229,7 +229,7 @@ async fn a_queue_without_room_is_a_503_and_nothing_happens() {
     let (status, retry_after, body) = send(&router, request("b")).await;
     assert_eq!(
         (status.as_u16(), &body["code"]),
-        (503, &json!("overloaded"))
+        (429, &json!("overloaded"))
     );
     assert_eq!(retry_after, "1");
     other.rollback().await.unwrap();

@@ -37,6 +37,7 @@ async fn one_line_is_logged_a_request() {
     ] {
         assert_eq!(fine["fields"][field], value, "{fine}");
     }
+    assert_eq!(fine["fields"]["traceparent"].as_str().unwrap().len(), 55);
     assert_eq!(fine["fields"]["status"], 200);
     assert!(fine["fields"]["latency_ms"].is_f64(), "{fine}");
     assert!(fine["fields"].get("code").is_none(), "{fine}");

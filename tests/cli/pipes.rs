@@ -9,8 +9,8 @@ use crate::support::Tool;
 async fn a_reader_that_has_seen_enough_is_no_error() {
     let tool = Tool::new().await;
     sqlx::query(
-        "INSERT INTO wallets (ledger_id, id, address, currency)
-         SELECT 1, gen_random_uuid(), 'w' || n, 'NGN' FROM generate_series(1, 5000) n",
+        "INSERT INTO wallets (ledger_id, id, address, currency, head_hash)
+         SELECT 1, gen_random_uuid(), 'w' || n, 'NGN', decode(repeat('00', 32), 'hex') FROM generate_series(1, 5000) n",
     )
     .execute(tool.database.pool())
     .await

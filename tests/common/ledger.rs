@@ -4,7 +4,6 @@ use aegis::engine::{Engine, Request};
 use aegis::ledger::{Command, Currency, Details, Ledger, Outcome, RejectionCode, Wallet};
 use aegis::postgres::{ledgers, wallets};
 use sqlx::PgPool;
-use time::OffsetDateTime;
 
 /// The ledger `main`.
 pub async fn main_ledger(pool: &PgPool) -> Ledger {
@@ -24,12 +23,11 @@ pub async fn wallet(
     min_balance: Option<i64>,
 ) -> Wallet {
     let mut conn = pool.acquire().await.unwrap();
-    let now = OffsetDateTime::now_utc();
     let (address, currency) = (
         address.parse().unwrap(),
         Currency::from_code(currency).unwrap(),
     );
-    wallets::create(&mut conn, ledger.id, &address, currency, min_balance, now)
+    wallets::create(&mut conn, ledger.id, &address, currency, min_balance)
         .await
         .unwrap()
         .0

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use aegis::ledger::{CHAIN_START, ChainLink, Currency, Hash};
+use aegis::ledger::{ChainLink, Currency, Hash, chain_start};
 use aegis::verify::{self, Options, Progress};
 use serde_json::Value;
 use sqlx::{PgConnection, Row as _};
@@ -215,7 +215,25 @@ async fn assert_chains_hold(conn: &mut PgConnection) {
     .fetch_all(&mut *conn)
     .await
     .unwrap();
+    let wallets = sqlx::query(
+        "SELECT ledger_id, id, currency::text, address::text, head_hash::bytea FROM wallets",
+    )
+    .fetch_all(conn)
+    .await
+    .unwrap();
     let mut heads: HashMap<Uuid, Hash> = HashMap::new();
+    let mut expected: Vec<(Uuid, Vec<u8>)> = Vec::new();
+    for row in wallets {
+        let id = row.get("id");
+        let start = chain_start(
+            row.get("ledger_id"),
+            id,
+            row.get("currency"),
+            row.get("address"),
+        );
+        heads.insert(id, start);
+        expected.push((id, row.get("head_hash")));
+    }
     for row in entries {
         let link = ChainLink {
             wallet_id: row.get("wallet_id"),
@@ -225,18 +243,12 @@ async fn assert_chains_hold(conn: &mut PgConnection) {
             amount: row.get("amount"),
             balance_after: row.get("balance_after"),
         };
-        let head = heads.entry(link.wallet_id).or_insert(CHAIN_START);
+        let head = heads.get_mut(&link.wallet_id).expect("the wallet exists");
         *head = link.hash(head);
         assert_eq!(&head[..], row.get::<&[u8], _>("hash"), "{link:?}");
     }
-    let wallets = sqlx::query("SELECT id, head_hash::bytea AS head_hash FROM wallets")
-        .fetch_all(conn)
-        .await
-        .unwrap();
-    for row in wallets {
-        let id: Uuid = row.get("id");
-        let head = heads.get(&id).unwrap_or(&CHAIN_START);
-        assert_eq!(&head[..], row.get::<&[u8], _>("head_hash"), "wallet {id}");
+    for (id, head_hash) in expected {
+        assert_eq!(heads[&id][..], head_hash, "wallet {id}");
     }
 }
 

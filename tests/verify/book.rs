@@ -2,7 +2,7 @@
 
 use aegis::engine::Engine;
 use aegis::ledger::{
-    CHAIN_START, ChainLink, Command, Currency, Details, Ledger, LegDraft, Outcome, Wallet,
+    ChainLink, Command, Currency, Details, Ledger, LegDraft, Outcome, Wallet, chain_start,
 };
 use aegis::verify::{self, Check, Options, Progress, Report, Violation};
 use sqlx::{AssertSqlSafe, Row};
@@ -113,7 +113,9 @@ impl Book {
         .fetch_all(self.database.pool())
         .await
         .unwrap();
-        let (mut balance, mut hash) = (0, CHAIN_START);
+        let (code, address) = (wallet.currency.code(), wallet.address.as_str());
+        let mut balance = 0;
+        let mut hash = chain_start(self.ledger.id, wallet.id, code, address);
         for row in &rows {
             let (version, amount): (i64, i64) = (row.get("version"), row.get("amount"));
             balance += amount;

@@ -100,7 +100,7 @@ async fn a_transaction_without_entries_is_found_whatever_it_says() {
         ))
         .await;
         let report = book.verify().await;
-        assert_eq!(failed(&report), [("references", 1)]);
+        assert_eq!(failed(&report), [("hash_chain", 1), ("references", 1)]);
         let forged = first(&report, References);
         assert_eq!(forged.transaction_id, Some(uuid::Uuid::from_u128(15)));
         assert_eq!(forged.problem, "the transaction has no entries");
@@ -147,7 +147,12 @@ async fn an_event_that_tells_something_else_is_found() {
         "replace(payload, '\"version\":1', '\"version\":2')",
         "replace(payload, '\"ledger\":\"main\"', '\"ledger\":\"other\"')",
         "replace(payload, $t2, $t1)",
+        "replace(payload, '\"address\":\"b\"', '\"address\":\"a\"')",
+        "replace(payload, '\"kind\":\"transfer\"', '\"kind\":\"journal\"')",
+        "replace(payload, '\"idempotency_key\":\"', '\"idempotency_key\":\"x')",
+        "replace(payload, '{\"transaction_id\"', '{\"reference\":\"r\",\"transaction_id\"')",
         "'{}'",
+        "'[]'",
         "'no JSON'",
     ] {
         book.tamper(&format!(
@@ -171,11 +176,70 @@ async fn an_event_that_tells_something_else_is_found() {
 }
 
 #[tokio::test]
-async fn events_of_other_types_are_left_alone() {
-    let book = Book::new().await;
-    book.tamper("UPDATE transaction_outbox SET event_type = 'aegis.hold.placed', payload = ''")
+async fn an_event_that_would_go_astray_is_found() {
+    for change in [
+        "key = (SELECT w.id FROM wallets w WHERE w.address = 'a' AND w.currency = 'USD')",
+        "subject = 'somebody else'",
+        "event_type = 'aegis.nobody.knows'",
+        "event_id = $t1",
+    ] {
+        let book = Book::new().await;
+        book.tamper(&format!(
+            "UPDATE transaction_outbox SET {change} WHERE event_id = $t2"
+        ))
         .await;
+        let report = book.verify().await;
+        assert_eq!(failed(&report), [("outbox", 1)], "{change}");
+        assert!(
+            first(&report, Outbox)
+                .look
+                .contains("FROM transaction_outbox")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_changed_header_is_found_and_named() {
+    for change in [
+        "idempotency_key = 'another'",
+        "request_hash = decode(repeat('00', 32), 'hex')",
+        "kind = 'journal'",
+        "reference = 'r'",
+        "correlation_id = 'c'",
+        "effective_at = effective_at - interval '1 day'",
+        "recorded_at = recorded_at - interval '1 day'",
+        "effective_at = '-infinity'",
+        "reverses = id",
+        "metadata = '{}'",
+    ] {
+        let book = Book::new().await;
+        book.tamper(&format!(
+            "UPDATE transactions SET {change} WHERE id = $t3;
+             DELETE FROM transaction_outbox"
+        ))
+        .await;
+        let report = book.verify().await;
+        assert_eq!(failed(&report), [("hash_chain", 1)], "{change}");
+        let changed = first(&report, HashChain);
+        assert_eq!(changed.transaction_id, Some(book.transactions[2]));
+        assert!(
+            changed.look.contains("FROM transactions"),
+            "{}",
+            changed.look
+        );
+    }
+}
+
+#[tokio::test]
+async fn wallets_that_swapped_their_names_are_found() {
+    let book = Book::new().await;
+    book.tamper(
+        "UPDATE wallets SET address = 'c' WHERE id = $a;
+         UPDATE wallets SET address = 'a' WHERE address = 'b' AND currency = 'NGN';
+         UPDATE wallets SET address = 'b' WHERE id = $a;
+         DELETE FROM transaction_outbox",
+    )
+    .await;
     let report = book.verify().await;
-    assert_eq!(failed(&report), []);
-    assert_eq!(report.check(Outbox).unwrap().checked, 0);
+    assert_eq!(failed(&report), [("hash_chain", 2)]);
 }

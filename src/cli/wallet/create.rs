@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use time::OffsetDateTime;
-
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::ledger::{Address, Currency};
@@ -58,14 +56,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     }
     let mut conn = context.connect().await?;
     let ledger = context.ledger(&mut conn).await?;
-    let now = OffsetDateTime::now_utc();
     let (wallet, made) = wallets::create(
         &mut conn,
         ledger.id,
         &args.address,
         args.currency,
         min_balance,
-        now,
     )
     .await?;
     if !made {

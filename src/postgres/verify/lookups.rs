@@ -1,8 +1,6 @@
 //! What verification looks up: the events that wait, and the names of what is wrong once it is
 //! known that something is.
 
-use std::collections::HashMap;
-
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -116,33 +114,31 @@ pub struct OutboxEvent {
     pub id: i64,
     /// What it is named by.
     pub event_id: Uuid,
+    /// Such as `aegis.transaction.posted`.
+    pub event_type: String,
+    /// Whose order is kept.
+    pub key: String,
+    /// What it is about.
+    pub subject: String,
     /// JSON.
     pub payload: String,
-    /// Whether there is a transaction of that id.
-    pub transaction_exists: bool,
 }
 
-/// The events of one type behind a place in the queue, in order.
+/// The events behind a place in the queue, in order.
 ///
 /// # Errors
 /// Where the database fails.
 pub async fn outbox_page(
     conn: &mut PgConnection,
     ledger_id: i32,
-    event_type: &str,
     after: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<OutboxEvent>> {
     sqlx::query(
-        "SELECT o.id, o.event_id, o.payload,
-                EXISTS (SELECT FROM transactions t WHERE t.ledger_id = $1 AND t.id = o.event_id)
-                    AS transaction_exists
-         FROM (SELECT id, event_id, payload FROM transaction_outbox
-               WHERE ledger_id = $1 AND event_type = $2 AND id > $3 ORDER BY id LIMIT $4) o
-         ORDER BY o.id",
+        "SELECT id, event_id, event_type, key, subject, payload FROM transaction_outbox
+         WHERE ledger_id = $1 AND id > $2 ORDER BY id LIMIT $3",
     )
     .bind(ledger_id)
-    .bind(event_type)
     .bind(after)
     .bind(limit)
     .fetch_all(conn)
@@ -152,57 +148,13 @@ pub async fn outbox_page(
         Ok(OutboxEvent {
             id: row.try_get("id")?,
             event_id: row.try_get("event_id")?,
+            event_type: row.try_get("event_type")?,
+            key: row.try_get("key")?,
+            subject: row.try_get("subject")?,
             payload: row.try_get("payload")?,
-            transaction_exists: row.try_get("transaction_exists")?,
         })
     })
     .collect()
-}
-
-/// An entry of a transaction, as an event tells it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Movement {
-    /// The wallet that moved.
-    pub wallet_id: Uuid,
-    /// Its place in the wallet's history.
-    pub version: i64,
-    /// Currency code.
-    pub currency: String,
-    /// Signed minor units.
-    pub amount: i64,
-    /// Minor units.
-    pub balance_after: i64,
-}
-
-/// The entries of these transactions.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn movements(
-    conn: &mut PgConnection,
-    ledger_id: i32,
-    transaction_ids: &[Uuid],
-) -> sqlx::Result<HashMap<Uuid, Vec<Movement>>> {
-    let rows = sqlx::query(
-        "SELECT transaction_id, wallet_id, version, currency, amount, balance_after
-         FROM ledger_entries WHERE ledger_id = $1 AND transaction_id = ANY($2)",
-    )
-    .bind(ledger_id)
-    .bind(transaction_ids)
-    .fetch_all(conn)
-    .await?;
-    let mut movements: HashMap<Uuid, Vec<Movement>> = HashMap::new();
-    for row in &rows {
-        let of = movements.entry(row.try_get("transaction_id")?).or_default();
-        of.push(Movement {
-            wallet_id: row.try_get("wallet_id")?,
-            version: row.try_get("version")?,
-            currency: row.try_get("currency")?,
-            amount: row.try_get("amount")?,
-            balance_after: row.try_get("balance_after")?,
-        });
-    }
-    Ok(movements)
 }
 
 /// The address and currency of a wallet.
