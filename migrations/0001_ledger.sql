@@ -192,8 +192,8 @@ $$;
 CREATE TRIGGER transaction_outbox_wakes_relay AFTER INSERT ON transaction_outbox
     FOR EACH STATEMENT EXECUTE FUNCTION wake_relay();
 
--- Writes a small batch in one round trip, behind a fence: true once written, false, with nothing
--- written, where a wallet is no longer the row that the decisions were made on. xmin tells,
+-- Writes a small batch in one round trip, behind a fence: the number of the transaction that wrote,
+-- which is the xmin of the wallets from here on; NULL, with nothing written, where a wallet is no longer the row that the decisions were made on. xmin tells,
 -- whatever column changed.
 CREATE FUNCTION post_batch(
     p_ledger_id integer,
@@ -205,7 +205,7 @@ CREATE FUNCTION post_batch(
     e_amounts bigint[], e_balances_after bigint[], e_hashes bytea[],
     o_event_ids uuid[], o_event_types text[], o_topics text[], o_keys text[], o_subjects text[],
     o_correlation_ids text[], o_traceparents text[], o_payloads text[]
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     locked integer;
     written integer;
@@ -219,7 +219,7 @@ BEGIN
     ) now
     WHERE now.xmin = read.xmin;
     IF locked <> cardinality(w_ids) THEN
-        RETURN false;
+        RETURN NULL;
     END IF;
     INSERT INTO transactions (
         ledger_id, id, idempotency_key, request_hash, kind, entry_count, reference,
@@ -262,7 +262,7 @@ BEGIN
         RAISE EXCEPTION '% of % wallets were written', written, cardinality(w_ids)
             USING ERRCODE = 'data_corrupted';
     END IF;
-    RETURN true;
+    RETURN pg_current_xact_id()::xid::text::bigint;
 END
 $$;
 

@@ -415,3 +415,58 @@ async fn a_connection_that_was_cut_is_replaced_and_nothing_posts_twice() {
     assert_eq!(verdict(&outcome), "posted");
     assert_eq!(bench.balance("shop").await, 10);
 }
+
+#[tokio::test]
+async fn a_repeat_is_answered_as_before_though_a_rule_would_say_no_by_now() {
+    let database = TestDatabase::create().await;
+    let ledger = main_ledger(database.pool()).await;
+    wallet(database.pool(), &ledger, "world", "NGN", None).await;
+    wallet(database.pool(), &ledger, "shop", "NGN", Some(0)).await;
+    let engine = Engine::new(&database.settings(), "aegis.transactions");
+    for (key, from, to) in [("in", "world", "shop"), ("out", "shop", "world")] {
+        let outcome = post(&engine, &ledger, transfer(key, from, to, 5)).await;
+        assert_eq!(verdict(&outcome), "posted");
+    }
+    // The wallet is empty, and the engine knows it without reading.
+    for _ in 0..2 {
+        let outcome = post(&engine, &ledger, transfer("out", "shop", "world", 5)).await;
+        assert_eq!(verdict(&outcome), "replayed");
+    }
+    let outcome = post(&engine, &ledger, transfer("more", "shop", "world", 5)).await;
+    assert_eq!(verdict(&outcome), "insufficient_funds");
+}
+
+#[tokio::test]
+async fn what_others_change_on_a_wallet_is_seen_by_an_engine_that_knew_it() {
+    let database = TestDatabase::create().await;
+    let ledger = main_ledger(database.pool()).await;
+    wallet(database.pool(), &ledger, "world", "NGN", None).await;
+    wallet(database.pool(), &ledger, "shop", "NGN", Some(0)).await;
+    let engine = Engine::new(&database.settings(), "aegis.transactions");
+    let other = Engine::new(&database.settings(), "aegis.transactions");
+    for (n, (change, by, expected)) in [
+        ("SELECT", &engine, "posted"),
+        (
+            "UPDATE wallets SET status = 'frozen' WHERE address = 'shop'",
+            &engine,
+            "wallet_frozen",
+        ),
+        (
+            "UPDATE wallets SET status = 'active' WHERE address = 'shop'",
+            &engine,
+            "posted",
+        ),
+        ("SELECT", &other, "posted"),
+        ("SELECT", &engine, "posted"),
+        ("SELECT", &other, "posted"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        sqlx::query(change).execute(database.pool()).await.unwrap();
+        let outcome = post(by, &ledger, transfer(&n.to_string(), "world", "shop", 5)).await;
+        assert_eq!(verdict(&outcome), expected, "step {n}");
+    }
+    let shop = read_wallet(database.pool(), &ledger, "shop", "NGN").await;
+    assert_eq!((shop.balance, shop.version), (25, 5));
+}

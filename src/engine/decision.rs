@@ -25,6 +25,15 @@ pub(super) struct Decided<'a> {
     pub recorded_at: OffsetDateTime,
 }
 
+impl Decided<'_> {
+    /// Whether every command is posted by this batch, or repeats one that is.
+    pub(super) fn all_posted(&self) -> bool {
+        let posted =
+            |verdict: &Verdict| matches!(verdict, Verdict::Posted(_) | Verdict::RepeatOf(_));
+        self.verdicts.iter().all(posted)
+    }
+}
+
 /// What was decided on one command.
 pub(super) enum Verdict {
     /// Posted by this batch: the place in [`Batch::transactions`].

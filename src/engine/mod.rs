@@ -8,6 +8,7 @@
 mod committer;
 mod decision;
 mod directory;
+mod known;
 mod posting;
 
 use std::sync::Arc;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::decision::{Decided, Verdict, decide, outcomes};
 use super::directory::{Directory, legs};
+use super::known::Known;
 use super::{PostError, Request};
 use crate::ledger::{Address, Ledger, Outcome, Receipt, WalletRef};
 use crate::postgres::posting::{self, Found};
@@ -53,6 +54,7 @@ struct Line {
     /// Callers who wait for a batch that waits run out of time otherwise.
     away: bool,
     directory: Directory,
+    known: Known,
 }
 
 #[derive(Debug)]
@@ -133,6 +135,7 @@ impl Engine {
             connection,
             away,
             directory,
+            known,
         } = &mut *line;
         let commands = requests.iter().flat_map(|request| &request.commands);
         let keys = commands.map(|command| command.key.as_str()).collect();
@@ -150,7 +153,7 @@ impl Engine {
         loop {
             progress.attempts = progress.attempts.saturating_add(1);
             // Taken out, so that a caller who stops waiting leaves no half-used connection behind.
-            let attempt = self.attempt(connection.take(), directory, &job, &mut progress);
+            let attempt = self.attempt(connection.take(), directory, known, &job, &mut progress);
             let error = match tokio::time::timeout(self.attempt_timeout, attempt).await {
                 Ok(Ok((conn, done))) => {
                     *connection = Some(conn);
@@ -158,6 +161,7 @@ impl Engine {
                     match done {
                         Some(outcomes) => return Ok(outcomes),
                         None => {
+                            known.forget();
                             progress.locking = true;
                             continue;
                         }
@@ -173,6 +177,7 @@ impl Engine {
                 Ok(Err(Attempt::Event(message))) => return Err(PostError::Event(message)),
                 Err(_) => sqlx::Error::PoolTimedOut,
             };
+            known.forget();
             if let Err(error) = progress.after(error) {
                 *away = connection.is_none();
                 return Err(error);
@@ -214,6 +219,7 @@ impl Engine {
         &self,
         connection: Option<Connection>,
         directory: &mut Directory,
+        known: &mut Known,
         job: &Job<'_>,
         progress: &mut Progress,
     ) -> Result<(Connection, Option<Vec<Outcome>>), Attempt> {
@@ -223,6 +229,7 @@ impl Engine {
                 let conn = self.connect().await.map_err(Attempt::lost)?;
                 // Another server may hold another history.
                 *directory = Directory::default();
+                known.forget();
                 progress.patience = LOST_PATIENCE;
                 conn
             }
@@ -234,7 +241,7 @@ impl Engine {
                 .await
                 .map_err(Attempt::lost)?;
         }
-        let done = self.try_once(&mut connection.conn, directory, job, progress);
+        let done = self.try_once(&mut connection.conn, directory, known, job, progress);
         match done.await {
             Ok(done) => {
                 connection.batches = connection.batches.saturating_add(1);
@@ -256,6 +263,7 @@ impl Engine {
         &self,
         conn: &mut PgConnection,
         directory: &mut Directory,
+        known: &mut Known,
         job: &Job<'_>,
         progress: &mut Progress,
     ) -> Result<Option<Vec<Outcome>>, Step> {
@@ -263,24 +271,51 @@ impl Engine {
         let weight: usize = job.requests.iter().map(Request::weight).sum();
         let large = weight >= COPY_COMMANDS_MIN;
         if !large && !progress.locking {
-            let found = posting::read(conn, job.ledger.id, &wallet_ids, &job.keys).await?;
-            let decided = self.decide(conn, job, &found, progress).await?;
-            let stored = stored(conn, job, &decided).await?;
-            if !write_fenced(conn, job, &decided).await? {
-                return Ok(None);
+            if let Some(found) = known.recall(job.ledger.id, &wallet_ids) {
+                let decided = self.decide(conn, job, &found).await?;
+                if decided.all_posted() {
+                    return self.write(conn, known, job, decided, progress).await;
+                }
             }
-            return answer(decided, &stored, progress).map(Some);
+            let found = posting::read(conn, job.ledger.id, &wallet_ids, &job.keys).await?;
+            known.learn(job.ledger.id, &found);
+            let decided = self.decide(conn, job, &found).await?;
+            return self.write(conn, known, job, decided, progress).await;
         }
+        // What this one leaves behind is read by the next.
+        known.forget();
         let mut transaction = conn.begin().await?;
         let found = posting::lock(&mut transaction, job.ledger.id, &wallet_ids, &job.keys).await?;
-        let decided = self.decide(&mut transaction, job, &found, progress).await?;
+        let decided = self.decide(&mut transaction, job, &found).await?;
         let stored = stored(&mut transaction, job, &decided).await?;
+        progress.writes(&decided);
         if large {
             write_copy(&mut transaction, job, &decided).await?;
-        } else if !write_fenced(&mut transaction, job, &decided).await? {
+        } else if write_fenced(&mut transaction, job, &decided).await? == Fence::Broken {
             return Ok(None);
         }
         transaction.commit().await?;
+        answer(decided, &stored, progress).map(Some)
+    }
+
+    /// Writes a small batch, committed by itself. `None` where the fence broke.
+    async fn write(
+        &self,
+        conn: &mut PgConnection,
+        known: &mut Known,
+        job: &Job<'_>,
+        decided: Decided<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<Vec<Outcome>>, Step> {
+        let stored = stored(conn, job, &decided).await?;
+        progress.writes(&decided);
+        match write_fenced(conn, job, &decided).await? {
+            Fence::Broken => return Ok(None),
+            Fence::NothingToWrite => {}
+            Fence::Held { xmin } => {
+                known.wrote(job.ledger.id, &decided.batch, decided.recorded_at, xmin);
+            }
+        }
         answer(decided, &stored, progress).map(Some)
     }
 
@@ -297,29 +332,37 @@ impl Engine {
         conn: &mut PgConnection,
         job: &Job<'a>,
         found: &'a Found,
-        progress: &mut Progress,
     ) -> Result<Decided<'a>, Step> {
         let elsewhere = addresses_elsewhere(conn, job, found).await?;
         let now = found.now.unwrap_or_else(OffsetDateTime::now_utc);
-        let decided = decide(job.ledger, job.requests, found, elsewhere, now, &self.topic)
-            .map_err(|error| Step::Event(error.to_string()))?;
-        progress
-            .attempted
-            .extend(decided.batch.transactions.iter().map(|t| t.id));
-        Ok(decided)
+        decide(job.ledger, job.requests, found, elsewhere, now, &self.topic)
+            .map_err(|error| Step::Event(error.to_string()))
     }
 }
 
-/// Whether the fence held. A batch that has nothing to write always holds.
+/// What came of a write behind the fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fence {
+    /// Somebody else wrote to one of the wallets: nothing was written.
+    Broken,
+    NothingToWrite,
+    Held {
+        /// That of the wallets from here on.
+        xmin: i64,
+    },
+}
+
 async fn write_fenced(
     conn: &mut PgConnection,
     job: &Job<'_>,
     decided: &Decided<'_>,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Fence> {
     if decided.batch.transactions.is_empty() {
-        return Ok(true);
+        return Ok(Fence::NothingToWrite);
     }
-    posting::write_fenced(conn, job.ledger.id, &decided.batch, decided.recorded_at).await
+    let recorded_at = decided.recorded_at;
+    let xmin = posting::write_fenced(conn, job.ledger.id, &decided.batch, recorded_at).await?;
+    Ok(xmin.map_or(Fence::Broken, |xmin| Fence::Held { xmin }))
 }
 
 async fn write_copy(
@@ -403,6 +446,12 @@ async fn addresses_elsewhere(
 }
 
 impl Progress {
+    /// From here on a lost connection leaves open whether these were written.
+    fn writes(&mut self, decided: &Decided<'_>) {
+        let ids = decided.batch.transactions.iter().map(|t| t.id);
+        self.attempted.extend(ids);
+    }
+
     /// Whether another attempt is worth it.
     fn after(&mut self, error: sqlx::Error) -> Result<(), PostError> {
         let key_raced = |error: &sqlx::Error| {

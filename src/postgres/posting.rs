@@ -2,8 +2,9 @@
 //!
 //! | path | round trips |
 //! |---|---|
-//! | small batch | [`read`], [`write_fenced`] (one call, committed by itself) |
-//! | small batch after its fence broke | BEGIN, [`lock`], [`write_fenced`], COMMIT |
+//! | small batch on wallets that the engine knows, all of it posted | [`write_fenced`] (one call, committed by itself) |
+//! | small batch | [`read`], [`write_fenced`] |
+//! | small batch after its fence broke | BEGIN, [`lock`] (two), [`write_fenced`], COMMIT |
 //! | large batch | BEGIN, [`lock`] (two), [`write_copy`] (four), COMMIT |
 //!
 //! Locks are taken in order of wallet id everywhere: two batches can't deadlock on them.
@@ -291,8 +292,8 @@ pub struct Batch<'a> {
     pub wallets: Vec<WalletRow>,
 }
 
-/// Writes a batch in one round trip unless a wallet is no longer the row that was read: whether it
-/// wrote.
+/// Writes a batch in one round trip unless a wallet is no longer the row that was read: the `xmin`
+/// of the wallets from here on, `None` where nothing was written.
 ///
 /// # Errors
 /// Where the database fails; a unique violation where a key took effect in the meantime.
@@ -301,7 +302,7 @@ pub async fn write_fenced(
     ledger_id: i32,
     batch: &Batch<'_>,
     recorded_at: OffsetDateTime,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<i64>> {
     let Batch {
         transactions: t,
         entries: e,
