@@ -50,7 +50,6 @@ docker_start() {
         compose logs --tail 15 "$1" 2>&1 | sed 's/^/    /' >&2
         return 1
     fi
-    [[ $1 != kafka ]] || compose_logged run --rm --no-deps kafka-topics
 }
 
 # docker_stop PART fast|immediate|hard

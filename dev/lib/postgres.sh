@@ -99,8 +99,17 @@ postgres_answers() {
 }
 
 postgres_sql() {
-    PGPASSWORD=aegis "$(postgres_bin "$(postgres_data)")/psql" -X -q -A -t -v ON_ERROR_STOP=1 \
-        -h 127.0.0.1 -p "${PORT[postgres]}" -U aegis -d postgres -c "$1"
+    local psql=("$(postgres_bin "$(postgres_data)")/psql" -p "${PORT[postgres]}")
+    # The container's own psql: the machine may have none.
+    [[ $MODE != docker ]] || psql=(compose exec -T -e PGPASSWORD=aegis postgres psql)
+    PGPASSWORD=aegis "${psql[@]}" -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -U aegis -d postgres \
+        -c "$1" </dev/null
+}
+
+postgres_make_database() {
+    local there
+    there=$(postgres_sql "SELECT 1 FROM pg_database WHERE datname = 'aegis'") || return 1
+    [[ -n $there ]] || postgres_sql 'CREATE DATABASE aegis'
 }
 
 postgres_start() {
@@ -123,9 +132,7 @@ postgres_start() {
     else
         launch postgres "$bin/postgres" -D "$data"
     fi
-    await postgres 60 || return 1
-    [[ -n $(postgres_sql "SELECT 1 FROM pg_database WHERE datname = 'aegis'") ]] ||
-        postgres_sql 'CREATE DATABASE aegis'
+    await postgres 60
 }
 
 # postgres_stop fast|immediate|hard
