@@ -30,7 +30,7 @@ demo: prerequisites ## post a day of a marketplace, publish it, verify it
 	$(STACK) && cargo build --release --locked --bins --example marketplace && target/release/examples/marketplace
 
 test: prerequisites ## all tests, on the same real parts
-	$(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests
+	dev/stack tools && $(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests
 
 lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --check

@@ -28,16 +28,16 @@ kafka_give_up() {
 
 kafka_unavailable() { [[ -s $STATE/run/kafka.unavailable ]] && part_gone kafka; }
 
-# Fails, having said why, where Kafka cannot be had.
+# Fails where Kafka cannot be had, and prints why.
 kafka_fetch() {
     local missing work log=$STATE/log/kafka-fetch.log
     missing=$(kafka_missing | paste -sd ' ')
     if [[ -n $missing ]]; then
-        kafka_give_up "install it with: $(install_command "$missing")"
+        printf 'install it with: %s' "$(install_command "$missing")"
         return 1
     fi
     if ! kafka_java_is_new_enough; then
-        kafka_give_up "Kafka needs Java 17 or newer: $(install_command default-jre-headless)"
+        printf 'Kafka needs Java 17 or newer: %s' "$(install_command default-jre-headless)"
         return 1
     fi
     rm -f "$STATE/run/kafka.unavailable"
@@ -52,7 +52,7 @@ kafka_fetch() {
             -DoutputDirectory="$work/libs" </dev/null >"$log" 2>&1 7>&-; then
             rm -rf "$work"
             exec 7>&-
-            kafka_give_up "Maven could not fetch it (see $log)"
+            printf 'Maven could not fetch it (see %s)' "$log"
             return 1
         fi
         mkdir "$work/logging"
