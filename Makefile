@@ -42,5 +42,5 @@ bench: prerequisites ## figures of this machine, each beside its floor
 	  for bench in post api relay verify; do target/release/aegisctl bench $$bench; done
 
 clean: ## stop the parts, remove their data and what was built
-	dev/stack down || true
+	dev/stack erase --yes
 	rm -rf .dev target

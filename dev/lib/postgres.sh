@@ -4,6 +4,7 @@
 unset "${!PG@}" # the caller's PGHOST, PGDATA and the like are about another server
 
 POSTGRES_USER=postgres # runs the server when we are root, which PostgreSQL refuses to be
+POSTGRES_OUTSIDE=/var/lib/aegis-dev/$CHECKOUT/postgres # where that user may not enter .dev
 
 # Runs a command as the server's user.
 as_postgres() {
@@ -33,13 +34,11 @@ postgres_data() {
     fi
 }
 
-# Chooses another place where the server's user may not enter .dev, as beneath root's home.
+# Chooses the place outside .dev where it must, as beneath root's home.
 postgres_place() {
-    local place
     if [[ -s $STATE/postgres.place ]] || ! is_root || as_postgres test -x "$STATE"; then return; fi
-    place=/var/lib/aegis-dev/$CHECKOUT/postgres
-    say "postgres: user $POSTGRES_USER may not enter $STATE, its data goes to $place"
-    printf '%s\n' "$place" >"$STATE/postgres.place"
+    say "postgres: user $POSTGRES_USER may not enter $STATE, its data goes to $POSTGRES_OUTSIDE"
+    printf '%s\n' "$POSTGRES_OUTSIDE" >"$STATE/postgres.place"
 }
 
 postgres_init() {
@@ -146,8 +145,8 @@ postgres_stop() {
 }
 
 postgres_erase() {
-    local data
-    data=$(postgres_data)
-    rm -rf "$data" "$data.new" "$STATE/postgres.place"
-    [[ $data == "$STATE"/* ]] || rmdir -p --ignore-fail-on-non-empty "${data%/*}" 2>/dev/null || true
+    rm -rf "$STATE"/postgres{,.new,.place}
+    [[ -d ${POSTGRES_OUTSIDE%/*} ]] || return 0
+    rm -rf "${POSTGRES_OUTSIDE%/*}"
+    rmdir --ignore-fail-on-non-empty "${POSTGRES_OUTSIDE%/*/*}"
 }
