@@ -61,13 +61,28 @@ make_state() {
     (umask 022 && mkdir -p "$STATE" "$STATE/run" "$STATE/log" "$CACHE")
 }
 
+# What lies in .dev names the servers, ports and places of the checkout it was made in. Copied along
+# with one, it must not be taken for the copy's own: `down` would stop the original's servers.
+state_is_copied() { [[ -s $STATE/checkout && $(<"$STATE/checkout") != "$ROOT" ]]; }
+
+own_state() {
+    if state_is_copied; then
+        say ".dev was copied from $(<"$STATE/checkout"): the data is kept, ports are chosen anew;"
+        say "    if servers wrote to it meanwhile, it may be torn; start over with: dev/stack reset"
+        rm -f "$STATE"/{ports,mode,postgres.place} "$STATE"/run/*
+    fi
+    printf '%s\n' "$ROOT" >"$STATE/checkout"
+}
+
 # One dev/stack at a time changes a checkout's stack. The kernel frees the lock however we end.
 take_lock() {
     make_state
     exec 9>"$STATE/lock"
-    flock --nonblock 9 && return
-    say "another dev/stack is at work in this checkout, waiting for it"
-    flock --wait 600 9 || die "the other dev/stack has not ended in ten minutes"
+    if ! flock --nonblock 9; then
+        say "another dev/stack is at work in this checkout, waiting for it"
+        flock --wait 600 9 || die "the other dev/stack has not ended in ten minutes"
+    fi
+    own_state
 }
 
 # ---- processes ---------------------------------------------------------------------------------
