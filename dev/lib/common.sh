@@ -163,10 +163,13 @@ clear_leftovers() {
     wait_until 10 none_left "$1" || die "$1: processes in $(data_of "$1") do not end"
 }
 
+# ours_answers PART: it answers, and is no stranger that took the port before our server could.
+ours_answers() { ! part_gone "$1" && "${1}_answers" && ! part_gone "$1"; }
+
 # await PART SECONDS: until the part answers; shows its last words if it ends or stays mute.
 await() {
     local part=$1 deadline=$(($(now_ms) + $2 * 1000))
-    until "${part}_answers"; do
+    until ours_answers "$part"; do
         if part_gone "$part"; then
             say "$part ended at its start; the last lines of $(log_of "$part"):"
         elif (($(now_ms) >= deadline)); then

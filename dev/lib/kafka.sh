@@ -159,7 +159,7 @@ kafka_erase() { rm -rf "$STATE/kafka" "$STATE/run/kafka.unavailable"; }
 # ---- talking to it -----------------------------------------------------------------------------
 #
 # Each call of Kafka's tools starts a JVM, a second of processor time that `up` and `status` need not
-# take for two small requests of its protocol: ApiVersions (18), which it answers once it serves, and CreateTopics (19).
+# take for two small requests of its protocol: Metadata (3), which names its cluster, and CreateTopics (19).
 # Numbers are big-endian, a string is its length in 16 bits and its bytes. Handled here as hex digits.
 
 hex16() { printf '%04x' "$1"; }
@@ -183,9 +183,12 @@ kafka_request() (
     printf '%s' "${answer:8}" # behind the correlation id
 )
 
+# Our broker, by the id of its cluster, and among those that it says can be used.
 kafka_answers() {
-    local answer
-    answer=$(kafka_request 18 0 "") && [[ ${answer:0:4} == 0000 ]]
+    local answer id
+    id=$(sed -n 's/^cluster\.id=//p' "$STATE/kafka/data/meta.properties" 2>/dev/null) || return 1
+    answer=$(kafka_request 3 2 "$(hex32 0)") || return 1
+    [[ -n $id && $answer == *"$(hex_string "$id")"* && ${answer:0:8} != "$(hex32 0)" ]]
 }
 
 # Version 2. Each topic is answered by name, error code, error message; 36 says that it was there.

@@ -40,8 +40,10 @@ save_ports() {
 port_listens() {
     local hex
     hex=$(printf ':%04X' "$1")
-    awk -v port="$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { found = 1 }
-        END { exit !found }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
+    # Without IPv6 there is no tcp6, for which awk would give up.
+    { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; } |
+        awk -v port="$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { found = 1 }
+            END { exit !found }'
 }
 
 # The ports of the other checkouts, whether their stacks are up or not.

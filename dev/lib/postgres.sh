@@ -93,8 +93,14 @@ cluster_name = 'aegis-dev'
 EOF
 }
 
+# Our process, which notes in its folder when it has the port, and takes connections.
 postgres_answers() {
-    "$(postgres_bin "$(postgres_data)")/pg_isready" -q -t 1 -h 127.0.0.1 -p "${PORT[postgres]}"
+    local data
+    local -a lock=()
+    data=$(postgres_data)
+    { mapfile -t lock <"$data/postmaster.pid"; } 2>/dev/null || return 1
+    [[ ${lock[0]:-} == "$(part_pid postgres)" && ${lock[7]:-} == ready* ]] || return 1
+    "$(postgres_bin "$data")/pg_isready" -q -t 1 -h 127.0.0.1 -p "${PORT[postgres]}"
 }
 
 postgres_sql() {

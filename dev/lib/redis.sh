@@ -5,8 +5,12 @@ unset REDISCLI_AUTH
 
 redis_installed() { have redis-server && have redis-cli; }
 
+# Our process, by the id it tells, and done with loading its data.
 redis_answers() {
-    [[ $(timeout 2 redis-cli -h 127.0.0.1 -p "${PORT[redis]}" ping 2>/dev/null) == PONG ]]
+    local answer
+    answer=$(printf 'PING\nINFO server\n' |
+        timeout 2 redis-cli -h 127.0.0.1 -p "${PORT[redis]}" 2>/dev/null | tr -d '\r') || return 1
+    [[ $answer == PONG$'\n'*$'\n'process_id:"$(part_pid redis)"$'\n'* ]]
 }
 
 redis_start() {
