@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# rustup's own place, which a shell that has not been opened anew since does not search.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
 .PHONY: help up down prerequisites migrate-up run demo test lint bench clean
