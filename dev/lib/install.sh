@@ -14,28 +14,49 @@ install_command() {
     fi
 }
 
-# apt_install PACKAGE…: quietly, and without a server of the machine's own being made or started:
-# PostgreSQL's package would create a cluster, Redis's would run on the standard port.
+# While packages are installed, these two keep servers of the machine's own from being started or
+# made: Redis would run on the standard port, PostgreSQL's package would create a cluster.
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK="# Aegis's dev/stack, while it installs; removed afterwards"
+CLUSTER_RULE=/etc/postgresql-common/createcluster.d/aegis-dev.conf
+
+policy_is_ours() { grep -qsxF "$POLICY_MARK" "$POLICY"; }
+
+forbid_servers() {
+    mkdir -p "${CLUSTER_RULE%/*}"
+    printf 'create_main_cluster = false\n' >"$CLUSTER_RULE"
+    [[ ! -e $POLICY ]] || return 0
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY.aegis-dev"
+    chmod 755 "$POLICY.aegis-dev"
+    mv "$POLICY.aegis-dev" "$POLICY"
+}
+
+allow_servers() {
+    rm -f "$CLUSTER_RULE" "$POLICY.aegis-dev"
+    ! policy_is_ours || rm -f "$POLICY"
+}
+
+# lock_installing [OPTION]: one installation at a time on the machine, since the first to end lifts
+# what keeps the other's servers from starting.
+lock_installing() { exec 6>/run/aegis-dev-install.lock && flock "$@" 6; }
+
+# Lifts what an installation that was killed left in force.
+end_killed_install() (
+    [[ -e $CLUSTER_RULE ]] || policy_is_ours || return 0
+    ! can_install || ! lock_installing --nonblock || allow_servers
+)
+
+# apt_install PACKAGE…: quietly.
 apt_install() (
     export DEBIAN_FRONTEND=noninteractive
-    policy=/usr/sbin/policy-rc.d
-    cluster=/etc/postgresql-common/createcluster.d/aegis-dev.conf
+    printf 'installing %s\n' "$*" >&2
+    lock_installing
     log=$(mktemp)
-    undo=("$log")
-    trap 'rm -f "${undo[@]}"' EXIT
+    trap 'allow_servers; rm -f "$log"' EXIT
     trap 'exit 130' INT TERM
-
-    if [[ ! -e $policy ]]; then
-        undo+=("$policy")
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-    fi
-    undo+=("$cluster")
-    mkdir -p "${cluster%/*}"
-    printf 'create_main_cluster = false\n' >"$cluster"
+    forbid_servers
 
     options=(-q -y --no-install-recommends -o DPkg::Lock::Timeout=300)
-    printf 'installing %s\n' "$*" >&2
     # An update that fails may still leave lists that are good enough.
     apt-get -q update </dev/null >"$log" 2>&1 || true
     if ! apt-get "${options[@]}" install "$@" </dev/null >>"$log" 2>&1; then
