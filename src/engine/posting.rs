@@ -1,9 +1,10 @@
 //! Attempts at a batch until one is known to have happened, or is known not to.
 //!
-//! A first attempt reads without locks and writes behind a fence: two round trips. Where the fence
-//! broke, a key raced in or the server undid the work, the batch runs again under row locks. A lost
-//! connection leaves open whether the COMMIT took effect; the next attempt finds the keys, or
-//! doesn't: their row locks and the unique key make it wait for a server that is still at it.
+//! A first attempt decides on the wallets that the engine knows, or reads them without locks, and
+//! writes behind a fence: one round trip, or two. Where the fence broke, a key raced in or the
+//! server undid the work, the batch runs again under row locks. A lost connection leaves open
+//! whether the COMMIT took effect; the next attempt finds the keys, or doesn't: their row locks and
+//! the unique key make it wait for a server that is still at it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

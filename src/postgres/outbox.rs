@@ -305,5 +305,11 @@ impl Listener {
 /// Where the database fails.
 pub async fn dedicated(pool: &PgPool) -> sqlx::Result<PgConnection> {
     let options = PgConnectOptions::clone(&pool.connect_options());
-    PgConnection::connect_with(&options.application_name("aegis-relay").options(BY_KEY)).await
+    let options = options
+        .application_name("aegis-relay")
+        .options(BY_KEY)
+        // A removal that a crash of the server takes back has the event published again, as any
+        // crash may; so it isn't worth a write to disk beside those of the postings.
+        .options([("synchronous_commit", "off")]);
+    PgConnection::connect_with(&options).await
 }
