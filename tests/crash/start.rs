@@ -10,7 +10,7 @@ use crate::check::assert_ledger_is_sound;
 use crate::common::TestDatabase;
 use crate::common::ledger::{main_ledger, read_wallet, wallet};
 use crate::support::daemon::Settings;
-use crate::support::postgres::free_port;
+use crate::support::port::free_port;
 
 /// Starts it, expects it to end: the exit code and its one sentence.
 async fn refused(settings: Settings) -> (Option<i32>, String) {

@@ -1,13 +1,19 @@
 //! A Kafka of a test's own that can be frozen, killed and cut off, from
 //! `KAFKA_HOME/libs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests state what must hold"
+)]
 
+use std::fs::File;
 use std::io::Write as _;
-use std::net::TcpListener as StdListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,11 +21,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::sleep;
 
+use super::PATIENCE;
+use super::port::free_port;
+
+/// What a broker says, in its folder.
+const LOG: &str = "broker.log";
+
 /// A broker and the proxy that its clients reach it through.
 pub(crate) struct Broker {
     libs: String,
     folder: TempDir,
     process: Child,
+    /// Where it listens, behind the proxy.
+    port: u16,
     /// `host:port` for clients.
     pub(crate) address: String,
     line: Line,
@@ -30,15 +44,17 @@ pub(crate) struct Broker {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 impl Broker {
-    /// Starts one, or returns `None` without `KAFKA_HOME`.
-    pub(crate) async fn start() -> Option<Self> {
-        let Some(home) = std::env::var_os("KAFKA_HOME") else {
-            let _ = writeln!(std::io::stderr(), "skipped: KAFKA_HOME is not set");
-            return None;
-        };
+    /// Starts one and waits until it takes connections.
+    pub(crate) async fn start() -> Self {
+        let home = std::env::var_os("KAFKA_HOME").expect(
+            "KAFKA_HOME is set: run eval \"$(dev/stack env)\" first, or make test; a stack in \
+             Docker has none, AEGIS_DEV_MODE=native dev/stack up fetches it",
+        );
         let alone = ONE_AT_A_TIME.lock().await;
         let home = PathBuf::from(home);
-        let libs = home.join("libs").join("*").display().to_string();
+        // Before the libraries, whose own logger is a silent one.
+        let logging = home.join("logging").join("*");
+        let libs = format!("{}:{}", logging.display(), home.join("libs/*").display());
         let folder = tempfile::tempdir().unwrap();
         let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let outside = proxy.local_addr().unwrap().port();
@@ -59,17 +75,19 @@ impl Broker {
             .args(["kafka.tools.StorageTool", "format", "-c"])
             .args(["server.properties", "-t", "AAAAAAAAAAAAAAAAAAAAAQ"])
             .status()
-            .unwrap();
-        assert!(formatted.success());
-        let broker = Self {
+            .expect("java runs");
+        assert!(formatted.success(), "{}", tail(&folder));
+        let mut broker = Self {
             process: spawn(&libs, &folder),
             libs,
             folder,
+            port: inside,
             address: format!("127.0.0.1:{outside}"),
             line: Line::new(proxy, inside),
             _alone: alone,
         };
-        Some(broker)
+        broker.listens().await;
+        broker
     }
 
     /// The process stops answering; its connections stay open.
@@ -84,13 +102,28 @@ impl Broker {
 
     /// Gone without a word.
     pub(crate) fn kill(&mut self) {
+        let ended = self.process.try_wait().unwrap();
+        assert!(ended.is_none(), "the broker ended by itself: {ended:?}");
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Started again on the same data.
-    pub(crate) fn revive(&mut self) {
+    /// Started again on the same data; waits until it takes connections.
+    pub(crate) async fn revive(&mut self) {
         self.process = spawn(&self.libs, &self.folder);
+        self.listens().await;
+    }
+
+    async fn listens(&mut self) {
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+            // Dropped by the panic, it says why.
+            if let Some(status) = self.process.try_wait().unwrap() {
+                panic!("the broker ended by itself: {status}");
+            }
+            assert!(started.elapsed() < PATIENCE, "the broker does not start");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Requests reach the broker and its answers reach nobody, until
@@ -116,15 +149,34 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            let said = tail(&self.folder);
+            let _ = writeln!(std::io::stderr(), "{} said last:\n{said}", self.address);
+        }
     }
 }
 
+/// The last lines of the broker's log.
+fn tail(folder: &TempDir) -> String {
+    let log = std::fs::read(folder.path().join(LOG)).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
 fn java(libs: &str, folder: &TempDir) -> Command {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.path().join(LOG))
+        .unwrap();
     let mut java = Command::new("java");
-    java.args(["-Xmx384m", "-XX:TieredStopAtLevel=1", "-cp", libs])
+    java.args(["-Xmx384m", "-XX:TieredStopAtLevel=1"])
+        .args(["-cp", libs])
         .current_dir(folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
     java
 }
 
@@ -132,12 +184,7 @@ fn spawn(libs: &str, folder: &TempDir) -> Child {
     java(libs, folder)
         .args(["kafka.Kafka", "server.properties"])
         .spawn()
-        .unwrap()
-}
-
-fn free_port() -> u16 {
-    let listener = StdListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+        .expect("java runs")
 }
 
 /// A proxy that can lose one direction, or all connections.

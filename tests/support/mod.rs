@@ -9,6 +9,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod daemon;
+pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod wire;
 

@@ -8,7 +8,6 @@
 )]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,6 +20,7 @@ use tokio::time::sleep;
 
 use super::PATIENCE;
 use super::daemon::{ended, signal};
+use super::port::free_port;
 
 /// Runs the server when the tests are root, which PostgreSQL refuses to be.
 const USER: &str = "postgres";
@@ -223,12 +223,4 @@ fn bin_of(version: u32) -> PathBuf {
     Path::new("/usr/lib/postgresql")
         .join(version.to_string())
         .join("bin")
-}
-
-/// Below the range from which the kernel takes the near end of outgoing connections: a client
-/// that calls a stopped server again and again could otherwise be given the server's own port.
-pub(crate) fn free_port() -> u16 {
-    std::iter::repeat_with(|| fastrand::u16(20_000..32_000))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a port is free")
 }
