@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::proxy::Proxy;
 use crate::support::Tool;
@@ -20,25 +19,6 @@ const POST: [&str; 10] = [
     "7",
 ];
 
-/// Waits until the posting waits for a lock.
-async fn wait_until_blocked(tool: &Tool) {
-    let began = Instant::now();
-    loop {
-        let blocked: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity
-                            WHERE datname = current_database() AND wait_event_type = 'Lock')",
-        )
-        .fetch_one(tool.database.pool())
-        .await
-        .unwrap();
-        if blocked {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// Posts through `url` against a locked wallet, breaks off, and gives the key that was told.
 async fn broken_off(tool: &Tool, url: &str, code: i32, break_off: impl Fn(&Child)) -> String {
     let mut locked = tool.database.pool().begin().await.unwrap();
@@ -53,7 +33,7 @@ async fn broken_off(tool: &Tool, url: &str, code: i32, break_off: impl Fn(&Child
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_until_blocked(tool).await;
+    tool.database.wait_until_blocked().await;
     break_off(&child);
     let mut said = String::new();
     child

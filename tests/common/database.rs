@@ -1,5 +1,7 @@
 //! A database for one test.
 
+use std::time::{Duration, Instant};
+
 use aegis::postgres::{Settings, migrate};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use uuid::Uuid;
@@ -62,6 +64,25 @@ impl TestDatabase {
     /// A pool of connections to it.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Waits until somebody in it waits for a lock.
+    pub async fn wait_until_blocked(&self) {
+        let began = Instant::now();
+        loop {
+            let blocked: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .expect("PostgreSQL answers");
+            if blocked {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "nobody waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
