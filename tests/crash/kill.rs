@@ -1,6 +1,6 @@
 //! `kill -9` in the middle of the load, over and over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
@@ -18,10 +18,12 @@ async fn a_daemon_that_is_killed_over_and_over_loses_and_doubles_nothing() {
     let settings = scene.daemon().with("RELAY_CLAIM_ROWS_MAX", "8");
     let mut daemon = settings.start().await;
     let load = Load::start(8, seed, &[&daemon]);
-    for _ in 0..rounds(8) {
+    let mut kills = Vec::new();
+    for _ in 0..rounds(12) {
         load.answers(rng.u64(1..200)).await;
         // Anywhere between two commits.
         sleep(Duration::from_micros(rng.u64(..20_000))).await;
+        kills.push(Instant::now());
         daemon.kill();
         daemon = settings.start().await;
         load.aim(&[&daemon]);
@@ -34,5 +36,8 @@ async fn a_daemon_that_is_killed_over_and_over_loses_and_doubles_nothing() {
     assert_eq!(daemon.stop().await, Some(0));
     let found = assert_all_is_well(&scene, &log).await;
     assert!(found.transactions > 100, "{found}");
-    eprintln!("{found}");
+    // Else nothing was at stake.
+    let met: usize = kills.iter().map(|kill| log.broken_at(*kill)).sum();
+    assert!(met > 0, "no kill met a request under way");
+    eprintln!("{found}; the kills met {met} requests");
 }

@@ -47,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) took: Duration,
     /// `None` where the connection broke or never was.
     pub(crate) status: Option<u16>,
+    /// Whether it never was.
+    pub(crate) unconnected: bool,
     pub(crate) retry_after: bool,
     /// What was said, where it was neither done nor a rule's no.
     pub(crate) problem: Option<String>,
@@ -71,6 +73,14 @@ impl Log {
         self.calls
             .iter()
             .find(|call| !expected.contains(&call.status))
+    }
+
+    /// How many calls lost their connection at this moment.
+    pub(crate) fn broken_at(&self, moment: Instant) -> usize {
+        let under_way =
+            |call: &&Call| call.at < moment && moment < call.at + call.took && !call.unconnected;
+        let calls = self.calls.iter().filter(under_way);
+        calls.filter(|call| call.status.is_none()).count()
     }
 }
 
@@ -334,6 +344,7 @@ impl Client {
             at,
             took: at.elapsed(),
             status: None,
+            unconnected: false,
             retry_after: false,
             problem: None,
         };
@@ -346,7 +357,10 @@ impl Client {
                 }
                 call.problem = Some(answer.to_string());
             }
-            Err(error) => call.problem = Some(format!("{error:?}")),
+            Err(error) => {
+                call.unconnected = error.is_connect();
+                call.problem = Some(format!("{error:?}"));
+            }
         }
         (call, None)
     }
