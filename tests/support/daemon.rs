@@ -139,6 +139,14 @@ impl Daemon {
         position(&self.log.lines.borrow(), message).is_some()
     }
 
+    /// All lines with this message up to now.
+    pub(crate) fn all_logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.log.lines.borrow();
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line));
+        let lines = lines.filter_map(Result::ok);
+        lines.filter(|line| line["message"] == message).collect()
+    }
+
     /// Waits for its end: the exit code, and what it said for a person.
     pub(crate) async fn last_words(mut self) -> (Option<i32>, Vec<String>) {
         let code = self.ended().await.code();

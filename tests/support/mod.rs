@@ -1,5 +1,5 @@
-//! What tests of the parts that break share: a Kafka, a PostgreSQL and an `aegisd` to break, a
-//! reader, and an order to check.
+//! What tests of the parts that break share: a Kafka, a PostgreSQL, a Redis and an `aegisd` to
+//! break, a reader, and an order to check.
 
 #![allow(
     dead_code,
@@ -11,6 +11,7 @@ pub(crate) mod broker;
 pub(crate) mod daemon;
 pub(crate) mod port;
 pub(crate) mod postgres;
+pub(crate) mod redis;
 pub(crate) mod wire;
 
 use std::collections::{HashMap, HashSet};
