@@ -1,5 +1,5 @@
 //! A public data set of real payments, imported whole: every row accounted for, every cent found
-//! again in the wallets and in the events.
+//! again in the wallets and, as a consumer reads them from Kafka, in the events.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,16 +10,22 @@
 )]
 
 mod common;
+mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use aegis::ledger::Currency;
 use aegis::postgres::outbox;
 use common::TestDatabase;
 use common::ledger::{main_ledger, read_wallet, wallet};
 use serde_json::Value;
+use support::daemon::Settings;
+use support::topic::DaemonTopic;
+use support::{PATIENCE, read_all};
+use tokio::time::sleep;
 
 const ROWS: u64 = 20_000;
 const TOTAL_MINOR: i64 = 307_436_820;
@@ -59,10 +65,12 @@ fn prepare(data: &Path, input: &Path) -> BTreeMap<String, i64> {
     sums
 }
 
-fn import(database: &TestDatabase, directory: &Path, outcomes: &str) -> Value {
+/// Imports the input: the summary.
+fn import(database: &TestDatabase, topic: &DaemonTopic, directory: &Path, outcomes: &str) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_aegisctl"))
         .env_clear()
         .env("DATABASE_URL", database.url())
+        .env("KAFKA_TOPIC_TRANSACTIONS", &topic.name)
         .current_dir(directory)
         .args([
             "-o",
@@ -88,14 +96,17 @@ async fn twenty_thousand_real_payments_are_accounted_for_to_the_cent() {
     let directory = tempfile::tempdir().unwrap();
     let sums = prepare(&data, &directory.path().join("in.csv"));
     assert_eq!(sums.values().sum::<i64>(), TOTAL_MINOR);
+    let topic = DaemonTopic::on_shared_kafka().await;
     let database = TestDatabase::create().await;
     let ledger = main_ledger(database.pool()).await;
     wallet(database.pool(), &ledger, "psp:paystack", "BRL", None).await;
     for merchant in sums.keys() {
         wallet(database.pool(), &ledger, merchant, "BRL", Some(0)).await;
     }
+    let settings = Settings::new(database.url()).with_kafka(&topic.brokers, &topic.name);
+    let daemon = settings.start().await;
 
-    let summary = import(&database, directory.path(), "first.csv");
+    let summary = import(&database, &topic, directory.path(), "first.csv");
     assert_eq!(summary["read"], ROWS);
     assert_eq!(summary["posted"], ROWS - 1);
     assert_eq!(
@@ -113,10 +124,14 @@ async fn twenty_thousand_real_payments_are_accounted_for_to_the_cent() {
         "{rejected:?}"
     );
 
-    let again = import(&database, directory.path(), "second.csv");
+    let again = import(&database, &topic, directory.path(), "second.csv");
     assert_eq!(
-        (&again["posted"], &again["replayed"]),
-        (&0.into(), &(ROWS - 1).into())
+        (&again["posted"], &again["read"]),
+        (&0.into(), &ROWS.into())
+    );
+    assert_eq!(
+        (&again["replayed"], &again["rejected"], &again["invalid"]),
+        (&(ROWS - 1).into(), &1.into(), &0.into())
     );
 
     for (merchant, sum) in &sums {
@@ -126,41 +141,47 @@ async fn twenty_thousand_real_payments_are_accounted_for_to_the_cent() {
     let outside = read_wallet(database.pool(), &ledger, "psp:paystack", "BRL").await;
     assert_eq!(outside.balance, -TOTAL_MINOR);
 
-    let (events, credited) = published(&database, ledger.id).await;
+    all_published(&database).await;
+    assert_eq!(daemon.stop().await, Some(0));
+    let (events, credited) = consumed(&topic).await;
     assert_eq!(events, ROWS - 1);
     assert_eq!(credited, sums);
+    assert_eq!(credited.values().sum::<i64>(), TOTAL_MINOR);
 }
 
-/// What the events in the outbox say: how many there are, and what they credit to whom.
-async fn published(database: &TestDatabase, ledger_id: i32) -> (u64, BTreeMap<String, i64>) {
+/// Waits until every event has left the outbox.
+async fn all_published(database: &TestDatabase) {
     let mut conn = database.pool().acquire().await.unwrap();
-    let (mut events, mut after) = (0, 0);
+    let started = Instant::now();
+    while outbox::depth(&mut conn, None).await.unwrap().rows > 0 {
+        assert!(started.elapsed() < PATIENCE, "events wait");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What the events on the topic say, repeats dropped by their id: how many there are, and what
+/// they credit to whom.
+async fn consumed(topic: &DaemonTopic) -> (u64, BTreeMap<String, i64>) {
+    let mut seen = HashSet::new();
     let mut credited = BTreeMap::new();
-    loop {
-        let page = outbox::list(&mut conn, ledger_id, after, 3_000)
-            .await
-            .unwrap();
-        let Some(last) = page.last() else {
-            return (events, credited);
-        };
-        after = last.id;
-        for event in &page {
-            events += 1;
-            let payload: Value = serde_json::from_str(&event.payload).unwrap();
-            let entries = payload["entries"].as_array().unwrap();
-            let amounts: Vec<i64> = entries
-                .iter()
-                .map(|entry| entry["amount"].as_i64().unwrap())
-                .collect();
-            assert_eq!(amounts.iter().sum::<i64>(), 0);
-            for (entry, amount) in entries
-                .iter()
-                .zip(amounts)
-                .filter(|(_, amount)| *amount > 0)
-            {
+    for arrived in read_all(&topic.brokers, &topic.name).await {
+        let mut headers = arrived.record.headers.into_iter();
+        let id = headers.find(|(name, _)| name == "ce_id");
+        if !seen.insert(id.expect("an event has an id").1) {
+            continue;
+        }
+        let event: Value = serde_json::from_slice(&arrived.record.payload).unwrap();
+        let mut sum = 0;
+        for entry in event["entries"].as_array().unwrap() {
+            assert_eq!(entry["currency"], "BRL");
+            let amount = entry["amount"].as_i64().unwrap();
+            sum += amount;
+            if amount > 0 {
                 let address = entry["address"].as_str().unwrap().to_owned();
                 *credited.entry(address).or_default() += amount;
             }
         }
+        assert_eq!(sum, 0, "{event}");
     }
+    (seen.len().try_into().unwrap(), credited)
 }

@@ -6,16 +6,17 @@ use tokio::time::sleep;
 
 use crate::check::assert_all_is_well;
 use crate::load::{Call, Load};
-use crate::scene::{Scene, Topic};
+use crate::scene::Scene;
 use crate::seed;
 use crate::support::PATIENCE;
 use crate::support::broker::Broker;
+use crate::support::topic::DaemonTopic;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_kafka_postings_go_on_and_their_events_arrive_in_order_later() {
     let mut broker = Broker::start().await;
     let seed = seed();
-    let scene = Scene::with_topic(Topic::on(&broker.address).await).await;
+    let scene = Scene::with_topic(DaemonTopic::on(&broker.address).await).await;
     let mut daemon = scene.daemon().start().await;
     let load = Load::start(4, seed, &[&daemon]);
     load.answers(300).await;

@@ -2,18 +2,17 @@
 
 use std::time::Instant;
 
-use aegis::bus::{KafkaBus, KafkaOptions, TopicSpec};
 use aegis::ledger::Ledger;
 use aegis::postgres::{Settings, outbox};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::time::{Duration, sleep};
-use uuid::Uuid;
 
 use crate::common::TestDatabase;
 use crate::common::ledger::{main_ledger, wallet};
+use crate::support::PATIENCE;
 use crate::support::daemon;
 use crate::support::postgres::Postgres;
-use crate::support::{PATIENCE, brokers, ready};
+use crate::support::topic::DaemonTopic;
 
 /// The outside world, which may go negative.
 pub(crate) const WORLD: &str = "world";
@@ -25,18 +24,18 @@ pub(crate) const CURRENCY: &str = "NGN";
 pub(crate) struct Scene {
     url: String,
     pub(crate) ledger: Ledger,
-    pub(crate) topic: Topic,
+    pub(crate) topic: DaemonTopic,
     _database: Option<TestDatabase>,
 }
 
 impl Scene {
     /// On the servers that all tests share.
     pub(crate) async fn new() -> Self {
-        Self::with_topic(Topic::on_shared_kafka().await).await
+        Self::with_topic(DaemonTopic::on_shared_kafka().await).await
     }
 
     /// On the PostgreSQL that all tests share, with this topic.
-    pub(crate) async fn with_topic(topic: Topic) -> Self {
+    pub(crate) async fn with_topic(topic: DaemonTopic) -> Self {
         let database = TestDatabase::create().await;
         let ledger = furnish(database.pool()).await;
         Self {
@@ -55,7 +54,7 @@ impl Scene {
         Self {
             url: postgres.url(),
             ledger,
-            topic: Topic::on_shared_kafka().await,
+            topic: DaemonTopic::on_shared_kafka().await,
             _database: None,
         }
     }
@@ -104,60 +103,4 @@ async fn furnish(pool: &PgPool) -> Ledger {
         wallet(pool, &ledger, address, CURRENCY, Some(0)).await;
     }
     ledger
-}
-
-/// A topic of a test's own.
-pub(crate) struct Topic {
-    pub(crate) brokers: String,
-    pub(crate) name: String,
-    /// Whether the broker outlives the test, so that the topic has to be deleted.
-    shared: bool,
-}
-
-impl Topic {
-    async fn on_shared_kafka() -> Self {
-        Self::new(&brokers(), true).await
-    }
-
-    /// On a broker that goes with the test.
-    pub(crate) async fn on(brokers: &str) -> Self {
-        Self::new(brokers, false).await
-    }
-
-    async fn new(brokers: &str, shared: bool) -> Self {
-        let name = format!("test.crash.{}", Uuid::new_v4().simple());
-        let bus = KafkaBus::new(KafkaOptions::new(brokers)).unwrap();
-        ready(&bus).await;
-        bus.ensure_topics(&[TopicSpec::new(&name, 4)], PATIENCE)
-            .await
-            .expect("the broker makes a topic");
-        Self {
-            brokers: brokers.to_owned(),
-            name,
-            shared,
-        }
-    }
-}
-
-impl Drop for Topic {
-    fn drop(&mut self) {
-        if !self.shared {
-            return;
-        }
-        let (brokers, name) = (self.brokers.clone(), self.name.clone());
-        // A thread of its own, since the test's runtime may be going down.
-        let deleted = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-            let deleting = async {
-                let bus = KafkaBus::new(KafkaOptions::new(brokers))?;
-                bus.delete_topics(&[&name], Duration::from_secs(20)).await
-            };
-            runtime
-                .block_on(deleting)
-                .map_err(|error| error.to_string())
-        });
-        if let Ok(Err(error)) = deleted.join() {
-            eprintln!("topic {} is left behind: {error}", self.name);
-        }
-    }
 }

@@ -12,6 +12,7 @@ pub(crate) mod daemon;
 pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod redis;
+pub(crate) mod topic;
 pub(crate) mod wire;
 
 use std::collections::{HashMap, HashSet};
