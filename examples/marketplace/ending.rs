@@ -92,7 +92,7 @@ fn rates(evidence: &Evidence) -> String {
         per_second(postings, sending),
     );
     match evidence.source {
-        Source::Events => format!(
+        Source::Events(_) => format!(
             "  {sent};\n  {} events/s through Kafka, the last one {} after the last answer.",
             per_second(transactions, reading),
             seconds(*lag),

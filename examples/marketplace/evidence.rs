@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use crate::aegisctl::Verification;
 use crate::money::Currency;
+use crate::published::Published;
 use crate::tally::{Count, Tally};
 use crate::witness::Account;
 use crate::world::{WalletId, World};
 
 /// Where the witness got its books from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Source {
-    /// Events from Kafka.
-    Events,
+    /// Events from Kafka, and how many there are.
+    Events(Published),
     /// There is no Kafka: the wallets' statements, through the API.
     Statements,
 }
@@ -86,6 +87,7 @@ impl Evidence {
     pub(crate) fn findings(&self) -> Findings {
         let mut findings = Findings::default();
         self.answers(&mut findings);
+        self.published(&mut findings);
         self.transactions(&mut findings);
         self.balances(&mut findings);
         self.verification(&mut findings);
@@ -122,6 +124,22 @@ impl Evidence {
             findings.same(&what("money posted"), &predicted, &posted);
             findings.same(&what("money that came back"), &posted, &came);
         }
+    }
+
+    /// What is on the topic is what was consumed and what was dropped for a repeat.
+    fn published(&self, findings: &mut Findings) {
+        let Source::Events(published) = &self.source else {
+            return;
+        };
+        let witnessed = self.witnessed();
+        for currency in Currency::ALL {
+            let n = currency.index();
+            let less_repeats = published.records[n].saturating_sub(self.account.dropped[n]);
+            let what = format!("{}, consumed of what was published", currency.code());
+            findings.same(&what, &less_repeats, &witnessed[n]);
+        }
+        let what = "records without a currency of the world";
+        findings.same(what, &0, &published.unknown);
     }
 
     /// Exactly the transactions that were answered reached the witness.

@@ -7,8 +7,8 @@
 //! set it all side by side. Anything that does not agree ends it with exit code 4.
 //!
 //! The way to read it: `day` is the story, `planner` draws it from the seed, `book` predicts,
-//! `client` and `traffic` send, `tally` compares, `consumer` and `witness` read back, `evidence`
-//! compares once more, `report` shows.
+//! `client` and `traffic` send, `tally` compares, `consumer` and `witness` read back, `published`
+//! counts what is there, `evidence` compares once more, `report` shows.
 
 mod aegisctl;
 mod aegisd;
@@ -22,6 +22,7 @@ mod evidence;
 mod lanes;
 mod money;
 mod planner;
+mod published;
 mod report;
 mod run;
 mod screen;

@@ -50,7 +50,11 @@ impl Report<'_> {
         );
         header.push("left in\noutbox".into());
         match evidence.source {
-            Source::Events => header.extend(["consumed".into(), "repeats\ndropped".into()]),
+            Source::Events(_) => header.extend([
+                "published".into(),
+                "repeats\ndropped".into(),
+                "consumed".into(),
+            ]),
             Source::Statements => header.push("in state-\nments".into()),
         }
         let mut table = self.table(&header, 1);
@@ -70,10 +74,14 @@ impl Report<'_> {
             }
             row.push(self.number(sum(&|n| evidence.waiting[n]), 0));
             let posted = sum(&|n| evidence.tally.counts[n].posted);
-            row.push(self.number(sum(&|n| witnessed[n]), posted));
-            if evidence.source == Source::Events {
-                row.push(Cell::new(grouped(sum(&|n| evidence.account.dropped[n]))));
+            let consumed = sum(&|n| witnessed[n]);
+            if let Source::Events(published) = &evidence.source {
+                let dropped = sum(&|n| evidence.account.dropped[n]);
+                let published = sum(&|n| published.records[n]);
+                row.push(self.number(published, consumed + dropped));
+                row.push(Cell::new(grouped(dropped)));
             }
+            row.push(self.number(consumed, posted));
             table.add_row(row);
         }
         aligned(table, 1).trim_fmt()
@@ -83,7 +91,7 @@ impl Report<'_> {
     pub(crate) fn money(&self) -> String {
         let evidence = self.evidence;
         let witness = match evidence.source {
-            Source::Events => "consumed",
+            Source::Events(_) => "consumed",
             Source::Statements => "in statements",
         };
         let mut table = self.table(&["currency", "asked for", "posted", witness], 1);
@@ -104,7 +112,7 @@ impl Report<'_> {
     pub(crate) fn balances(&self) -> String {
         let evidence = self.evidence;
         let witness = match evidence.source {
-            Source::Events => "sum of the events",
+            Source::Events(_) => "sum of the events",
             Source::Statements => "sum of statements",
         };
         let header = ["currency", "wallets", "own bookkeeping", "API", witness, ""];

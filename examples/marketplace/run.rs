@@ -15,6 +15,7 @@ use crate::consumer::Consumer;
 use crate::day::{self, Day, Phase, Size};
 use crate::evidence::{Evidence, Source};
 use crate::money::grouped;
+use crate::published::Counter;
 use crate::screen::{Screen, Tone};
 use crate::tally::{self, Tally};
 use crate::traffic::{self, Sent};
@@ -93,7 +94,10 @@ impl<'s> Run<'s> {
         let witness = Witness::new(Arc::clone(&world));
         let consumer = match &self.bus {
             Bus::Kafka { brokers, topic } => {
-                Ok(Consumer::start(brokers, topic, &self.ledger, witness, bar.clone()).await?)
+                let counter = Counter::start(brokers, topic, &self.ledger).await?;
+                let bar = bar.clone();
+                let consumer = Consumer::start(brokers, topic, &self.ledger, witness, bar).await?;
+                Ok((consumer, counter))
             }
             Bus::Local => {
                 bar.finish_and_clear();
@@ -107,7 +111,10 @@ impl<'s> Run<'s> {
         self.empty_outbox().await?;
         let waiting = self.aegisctl.waiting_events().await?;
         let (source, (witness, came)) = match consumer {
-            Ok(consumer) => (Source::Events, consumer.finish().await?),
+            Ok((consumer, counter)) => {
+                let read = consumer.finish().await?;
+                (Source::Events(counter.count().await?), read)
+            }
             Err(witness) => {
                 let read = self.read_statements(&client, witness).await?;
                 (Source::Statements, (read, Instant::now()))
