@@ -122,18 +122,62 @@ async fn a_broken_line_of_json_is_named_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_quote_posts_nothing_that_stands_within_it() {
+async fn an_open_quote_is_named_by_its_line_and_the_others_go_on() {
     let tool = Tool::with_wallets("NGN").await;
-    let within: String = (4..50_000)
-        .map(|n| format!("k{n},world,merchant:a,NGN,1,\n"))
-        .collect();
-    tool.file(
-        "in.csv",
-        format!("{HEADER}\nk2,world,merchant:a,NGN,1,\nk3,world,merchant:a,NGN,1,\"open\n{within}"),
+    let row = |n: usize| format!("k{n},world,merchant:a,NGN,1,\n");
+    // As long as a record may be: the first quote meets the limit, the other one the end.
+    let long = "x".repeat((1 << 20) - 20);
+    let text = format!(
+        "{HEADER}\n{}k3,world,merchant:a,NGN,1,\"open\n{}{long}\n{}\
+         k7,world,merchant:a,NGN,1,\"open\n{}{}",
+        row(2),
+        row(4),
+        row(6),
+        row(8),
+        row(9)
     );
+    tool.file("in.csv", &text);
+    let expected = |status| {
+        [
+            format!("2 {status} "),
+            "3 invalid record_malformed".to_owned(),
+            format!("4 {status} "),
+            "5 invalid record_malformed".to_owned(),
+            format!("6 {status} "),
+            "7 invalid record_malformed".to_owned(),
+            format!("8 {status} "),
+            format!("9 {status} "),
+        ]
+    };
     let ran = tool.run(&["transfer", "import", "in.csv"]).exits(5);
-    assert_eq!(verdicts(&ran), ["2 posted ", "3 invalid record_too_long"]);
-    assert_eq!(tool.balance("merchant:a"), 1);
+    assert_eq!(verdicts(&ran), expected("posted"));
+    for n in [1, 5] {
+        let detail = ran.csv()[n]["detail"].as_str().unwrap().to_owned();
+        let said = "a quote is opened on this line and never closed";
+        assert!(detail.starts_with(said), "{detail}");
+    }
+    let piped = tool
+        .run_with_input(&["transfer", "import", "-", "--batch", "1"], &text)
+        .exits(5);
+    assert_eq!(verdicts(&piped), expected("replayed"));
+    assert_eq!(tool.balance("merchant:a"), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_that_takes_lines_along_is_asked_about() {
+    let tool = Tool::with_wallets("NGN").await;
+    let text = format!(
+        "{HEADER}\nk2,world,merchant:a,NGN,1,\"open\nk3,world,merchant:a,NGN,1,\"x\"\n\
+         k4,world,merchant:a,NGN,1,\n"
+    );
+    tool.file("in.csv", text);
+    let ran = tool.run(&["transfer", "import", "in.csv"]).exits(5);
+    assert_eq!(verdicts(&ran), ["2 invalid field_invalid", "4 posted "]);
+    let detail = ran.csv()[0]["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.ends_with("runs over 2 lines: is a quote not closed?"),
+        "{detail}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

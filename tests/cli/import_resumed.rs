@@ -154,6 +154,38 @@ async fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_import_goes_on_behind_every_line_around_an_open_quote() {
+    let tool = Tool::with_wallets("NGN").await;
+    let rows: String = (2..=6)
+        .map(|n| match n {
+            3 => "k3,world,merchant:a,NGN,1,\"open\n".to_owned(),
+            n => format!("k{n},world,merchant:a,NGN,1,\n"),
+        })
+        .collect();
+    tool.file(
+        "in.csv",
+        format!("key,from,to,currency,minor,reference\n{rows}"),
+    );
+    let import = ["transfer", "import", "in.csv", "--outcomes", "out.csv"];
+    tool.run(&import).exits(5);
+    let line_and_key = |text: &str| {
+        let outcomes = rows_of_csv(text);
+        let one = |outcome: &serde_json::Value| (outcome["line"].clone(), outcome["key"].clone());
+        outcomes.iter().map(one).collect::<Vec<_>>()
+    };
+    let whole = tool.read("out.csv");
+    let resume: Vec<&str> = import.iter().copied().chain(["--resume"]).collect();
+    for lines in 1..=whole.lines().count() {
+        let part: String = whole.split_inclusive('\n').take(lines).collect();
+        tool.file("out.csv", part);
+        tool.run(&resume).exits(5);
+        let resumed = tool.read("out.csv");
+        assert_eq!(line_and_key(&resumed), line_and_key(&whole), "{lines}");
+    }
+    assert_eq!(tool.transactions().await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn outcomes_of_another_input_are_not_gone_on_with() {
     let tool = Tool::with_wallets("NGN").await;
     tool.file(

@@ -1,10 +1,14 @@
 //! Records of CSV, read one by one with the line on which each begins, in bounded memory.
+//!
+//! A record that can't come to a good end, since its quote is never closed or it has become too
+//! large, is invalid and ends with its first line; those behind it are read anew.
 
 use std::io::{self, BufRead};
 
 use csv_core::ReadRecordResult;
 
 use super::columns::{Column, Fields, Header};
+use super::rereading::Rereading;
 use super::row::{Problem, Row};
 use crate::cli::exit::Failure;
 
@@ -14,7 +18,7 @@ const RECORD_FIELDS_MAX: usize = 256;
 
 /// A reader of CSV records.
 pub(super) struct CsvRecords<R> {
-    input: R,
+    input: Rereading<R>,
     core: csv_core::Reader,
     text: Vec<u8>,
     ends: Vec<usize>,
@@ -24,9 +28,10 @@ pub(super) struct CsvRecords<R> {
     /// The line at the reader's place, and whether the byte before it was a carriage return.
     at_line: u64,
     after_return: bool,
-    position: u64,
-    /// Of the present record: where it begins, and what is wrong with it.
+    /// Of the present record: where it begins, over how many lines it runs, and what is wrong with
+    /// it.
     first_line: u64,
+    lines: u64,
     problem: Option<Problem>,
     header: Header,
 }
@@ -38,7 +43,7 @@ impl<R: BufRead> CsvRecords<R> {
     /// [`Failure::Usage`] where there is none that can be used; what the input says.
     pub(super) fn new(input: R) -> anyhow::Result<Self> {
         let mut records = Self {
-            input,
+            input: Rereading::new(input),
             core: csv_core::Reader::new(),
             text: vec![0; 4 * 1024],
             ends: vec![0; RECORD_FIELDS_MAX],
@@ -46,8 +51,8 @@ impl<R: BufRead> CsvRecords<R> {
             ends_len: 0,
             at_line: 1,
             after_return: false,
-            position: 0,
             first_line: 1,
+            lines: 1,
             problem: None,
             header: Header::nothing(),
         };
@@ -72,43 +77,108 @@ impl<R: BufRead> CsvRecords<R> {
 
     /// How many bytes were read.
     pub(super) fn position(&self) -> u64 {
-        self.position
+        self.input.position()
     }
 
     /// Goes to the next record: whether there is one.
     pub(super) fn advance(&mut self) -> io::Result<bool> {
         self.skip_line_ends()?;
+        self.input.begin();
         self.first_line = self.at_line;
         self.problem = None;
         (self.text_len, self.ends_len) = (0, 0);
+        if self.input.fill()?.is_empty() {
+            return Ok(false);
+        }
         loop {
-            let input = self.input.fill_buf()?;
+            let room = RECORD_BYTES_MAX.saturating_sub(self.input.record().len());
+            if room == 0 {
+                let problem = match self.input.record().iter().any(is_line_end) {
+                    true => Problem::unclosed_quote(Some(RECORD_BYTES_MAX)),
+                    false => Problem::too_long(RECORD_BYTES_MAX),
+                };
+                return self.break_off(problem);
+            }
+            let next = self.input.fill()?;
+            let at_end = next.is_empty();
+            let next = match at_end {
+                // Ends the record as the end of a line would, unless a quote is open.
+                true => b"\n",
+                false => next.get(..next.len().min(room)).unwrap_or_default(),
+            };
             let (result, read, written, ended) = self.core.read_record(
-                input,
+                next,
                 self.text.get_mut(self.text_len..).unwrap_or_default(),
                 self.ends.get_mut(self.ends_len..).unwrap_or_default(),
             );
-            let consumed = input.get(..read).unwrap_or_default();
-            self.after_return = match consumed.last() {
-                Some(last) => *last == b'\r',
-                None => self.after_return,
-            };
-            self.at_line = self.at_line.saturating_add(line_feeds(consumed));
-            self.position = self.position.saturating_add(read as u64);
-            self.input.consume(read);
+            if !at_end {
+                self.input.consume(read)?;
+            }
             self.text_len = self.text_len.saturating_add(written);
             self.ends_len = self.ends_len.saturating_add(ended);
             match result {
-                ReadRecordResult::Record => return Ok(true),
-                ReadRecordResult::End => return Ok(false),
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => self.make_room(),
+                ReadRecordResult::Record => {
+                    self.end();
+                    return Ok(true);
+                }
+                ReadRecordResult::InputEmpty if at_end => {
+                    return self.break_off(Problem::unclosed_quote(None));
+                }
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
+                ReadRecordResult::OutputFull => {
+                    self.text.resize(self.text.len().saturating_mul(2), 0);
+                }
                 ReadRecordResult::OutputEndsFull => {
                     let detail = format!("has more than {RECORD_FIELDS_MAX} fields");
-                    self.discard(Problem::malformed(detail));
+                    let problem = Problem::malformed(detail);
+                    return self.break_off(problem.over_lines(lines(self.input.record())));
                 }
             }
         }
+    }
+
+    /// Ends a record that can't be read with its first line: those behind it are read anew.
+    ///
+    /// That stays within bounds, since a record is broken off once more only behind another line
+    /// that opens a quote, and what runs over more of those than it may have fields is given up.
+    fn break_off(&mut self, problem: Problem) -> io::Result<bool> {
+        self.problem = Some(problem);
+        let record = self.input.record();
+        let end = record.iter().position(is_line_end);
+        start_anew(&mut self.core);
+        // The fields before the open quote: the key may be among them.
+        let line = record.get(..end.unwrap_or(record.len()));
+        let (_, _, written, ended) =
+            self.core
+                .read_record(line.unwrap_or_default(), &mut self.text, &mut self.ends);
+        (self.text_len, self.ends_len) = (written, ended);
+        start_anew(&mut self.core);
+        match end {
+            Some(end) => self.input.go_back(end.saturating_add(1)),
+            None => self.pass_over_line()?,
+        }
+        self.end();
+        Ok(true)
+    }
+
+    fn pass_over_line(&mut self) -> io::Result<()> {
+        loop {
+            let next = self.input.fill()?;
+            let (length, end) = (next.len(), next.iter().position(is_line_end));
+            let count = end.map_or(length, |end| end.saturating_add(1));
+            self.input.pass_over(count)?;
+            if count == 0 || end.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the record behind what was read of it.
+    fn end(&mut self) {
+        let record = self.input.record();
+        self.lines = lines(record);
+        self.after_return = record.ends_with(b"\r");
+        self.at_line = self.first_line.saturating_add(line_feeds(record));
     }
 
     /// The line on which the present record begins.
@@ -127,13 +197,20 @@ impl<R: BufRead> CsvRecords<R> {
 
     /// The present record as a row.
     pub(super) fn row(&self) -> Row {
+        let unreadable = |problem: Problem| {
+            Row::unreadable(self.first_line, self.key(), problem.over_lines(self.lines))
+        };
         if let Some(problem) = &self.problem {
-            return Row::unreadable(self.first_line, None, problem.clone());
+            return unreadable(problem.clone());
         }
         let columns = self.header.columns();
         if self.ends_len != columns.len() {
-            let detail = self.miscounted(columns.len());
-            return Row::unreadable(self.first_line, self.key(), Problem::malformed(detail));
+            let count = format!(
+                "has {} fields, the header has {}",
+                self.ends_len,
+                columns.len()
+            );
+            return unreadable(Problem::malformed(count));
         }
         let mut fields = Fields::default();
         for (n, column) in columns.iter().enumerate() {
@@ -141,21 +218,10 @@ impl<R: BufRead> CsvRecords<R> {
                 // An empty cell is a field that was not given.
                 Ok("") => {}
                 Ok(text) => fields.set(*column, text),
-                Err(_) => {
-                    let problem = Problem::not_utf8(column.name());
-                    return Row::unreadable(self.first_line, self.key(), problem);
-                }
+                Err(_) => return unreadable(Problem::not_utf8(column.name())),
             }
         }
-        Row::of(self.first_line, &fields)
-    }
-
-    fn miscounted(&self, columns: usize) -> String {
-        let count = format!("has {} fields, the header has {columns}", self.ends_len);
-        match self.at_line.saturating_sub(self.first_line) {
-            0 | 1 => count,
-            lines => format!("{count}; it runs over {lines} lines: is a quote not closed?"),
-        }
+        Row::of(self.first_line, &fields).over_lines(self.lines)
     }
 
     fn field(&self, n: usize) -> &[u8] {
@@ -169,26 +235,10 @@ impl<R: BufRead> CsvRecords<R> {
             .unwrap_or_default()
     }
 
-    fn make_room(&mut self) {
-        if self.problem.is_some() || self.text.len() >= RECORD_BYTES_MAX {
-            self.discard(Problem::too_long(RECORD_BYTES_MAX));
-            return;
-        }
-        let doubled = self.text.len().saturating_mul(2).min(RECORD_BYTES_MAX);
-        self.text.resize(doubled, 0);
-    }
-
-    /// Goes on to the record's end without keeping it. A quote that was never closed ends with
-    /// the file: to look for rows within would post what may be somebody's text.
-    fn discard(&mut self, problem: Problem) {
-        (self.text_len, self.ends_len) = (0, 0);
-        self.problem.get_or_insert(problem);
-    }
-
     /// Passes over the ends of lines before a record, so that it gets the line it stands on.
     fn skip_line_ends(&mut self) -> io::Result<()> {
         loop {
-            let Some(byte) = self.input.fill_buf()?.first().copied() else {
+            let Some(byte) = self.input.fill()?.first().copied() else {
                 return Ok(());
             };
             match (byte, self.after_return) {
@@ -206,10 +256,25 @@ impl<R: BufRead> CsvRecords<R> {
                 }
                 (_, false) => return Ok(()),
             }
-            self.position = self.position.saturating_add(1);
-            self.input.consume(1);
+            self.input.pass_over(1)?;
         }
     }
+}
+
+/// Makes the parser ready for a record.
+fn start_anew(core: &mut csv_core::Reader) {
+    core.reset();
+    // An empty line, since it would take a byte order mark off the very first one.
+    core.read_record(b"\n", &mut [0], &mut [0]);
+}
+
+fn is_line_end(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Over how many lines a record runs, its own end left out.
+fn lines(record: &[u8]) -> u64 {
+    line_feeds(record.strip_suffix(b"\n").unwrap_or(record)).saturating_add(1)
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
@@ -217,92 +282,4 @@ fn line_feeds(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests state what must hold")]
-mod tests {
-    use super::super::row::Asked;
-    use super::*;
-
-    const HEADER: &str = "key,from,to,currency,minor,reference";
-
-    fn rows(text: &[u8], buffer: usize) -> Vec<(u64, Option<String>, &'static str)> {
-        let input = io::BufReader::with_capacity(buffer, text);
-        let mut records = CsvRecords::new(input).unwrap();
-        let mut rows = Vec::new();
-        while records.advance().unwrap() {
-            let row = records.row();
-            let code = match row.asked {
-                Asked::Post(_) => "ok",
-                Asked::Refused(rejection) => rejection.code.as_str(),
-                Asked::Unreadable(problem) => problem.code,
-            };
-            rows.push((row.line, row.key, code));
-        }
-        assert_eq!(records.position(), text.len() as u64);
-        rows
-    }
-
-    fn keyed(line: u64, key: &str, code: &'static str) -> (u64, Option<String>, &'static str) {
-        (line, Some(key.to_owned()), code)
-    }
-
-    #[test]
-    fn a_record_has_the_line_on_which_it_begins() {
-        let body = "k1,a,b,NGN,5,\n\n\nk2,a,b,NGN,5,\"one\ntwo\"\nk3,a,b,NGN,5,x";
-        let expected = vec![
-            keyed(2, "k1", "ok"),
-            keyed(5, "k2", "field_invalid"),
-            keyed(7, "k3", "ok"),
-        ];
-        for end in ["\n", "\r\n", "\r"] {
-            let text = format!("{HEADER}\n{body}").replace('\n', end);
-            if end == "\r" {
-                // A quoted carriage return doesn't count as a line of its own.
-                continue;
-            }
-            for buffer in [1, 2, 3, 7, 8_192] {
-                assert_eq!(rows(text.as_bytes(), buffer), expected, "{end:?} {buffer}");
-            }
-        }
-        let text = format!("{HEADER}\rk1,a,b,NGN,5,\r\rk2,a,b,NGN,5,");
-        let expected = vec![keyed(2, "k1", "ok"), keyed(4, "k2", "ok")];
-        for buffer in [1, 2, 8_192] {
-            assert_eq!(rows(text.as_bytes(), buffer), expected, "{buffer}");
-        }
-    }
-
-    #[test]
-    fn a_broken_record_leaves_the_others_alone() {
-        let mut text = format!("{HEADER}\nk1,a,b,NGN,5,\nk2,a,b\nk3,a,b,NGN,5,").into_bytes();
-        text.extend_from_slice(b"\xff\nk4,a,b,NGN,5,");
-        let many = ",".repeat(RECORD_FIELDS_MAX);
-        text.extend_from_slice(format!("\n{many}\nk6,a,b,NGN,5,").as_bytes());
-        let expected = vec![
-            keyed(2, "k1", "ok"),
-            keyed(3, "k2", "record_malformed"),
-            keyed(4, "k3", "not_utf8"),
-            keyed(5, "k4", "ok"),
-            (6, None, "record_malformed"),
-            keyed(7, "k6", "ok"),
-        ];
-        for buffer in [1, 5, 8_192] {
-            assert_eq!(rows(&text, buffer), expected, "{buffer}");
-        }
-    }
-
-    #[test]
-    fn a_record_beyond_the_limit_is_passed_over_in_bounded_memory() {
-        let long = "x".repeat(3 * RECORD_BYTES_MAX);
-        let text = format!("{HEADER}\nk1,a,b,NGN,5,{long}\nk2,a,b,NGN,5,\nk3,a,b,NGN,5,\"{long}\n");
-        let input = io::BufReader::new(text.as_bytes());
-        let mut records = CsvRecords::new(input).unwrap();
-        let mut codes = Vec::new();
-        while records.advance().unwrap() {
-            codes.push((
-                records.line(),
-                matches!(records.row().asked, Asked::Post(_)),
-            ));
-            assert!(records.text.len() <= RECORD_BYTES_MAX);
-        }
-        assert_eq!(codes, [(2, false), (3, true), (4, false)]);
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ mod jsonl;
 mod outcomes;
 mod post;
 mod reader;
+mod rereading;
 mod row;
 mod source;
 mod summary;
@@ -34,7 +35,8 @@ use summary::Summary;
 /// Reads CSV with a header or JSON lines, of any size, and posts every row for itself. Columns, in
 /// any order: key, from, to, currency, and either minor (minor units) or amount (with exactly the
 /// currency's decimals); optional reference, correlation_id, effective_at, metadata (a JSON
-/// object). A row that can't be read is reported as `invalid` and the others go on.
+/// object). A row that can't be read is reported as `invalid` and the others go on; a quote that is
+/// never closed costs the line on which it is opened.
 ///
 /// Outcomes have the columns line, key, status (posted, replayed, rejected or invalid),
 /// transaction_id, code and detail, in the order of the input; line is where the row begins. They

@@ -54,6 +54,25 @@ impl Problem {
         }
     }
 
+    /// A quote is still open after so many bytes, or at the end of the input.
+    pub(super) fn unclosed_quote(bytes_max: Option<usize>) -> Self {
+        let never = "a quote is opened on this line and never closed";
+        Self::malformed(match bytes_max {
+            Some(bytes_max) => format!("{never} within {bytes_max} bytes"),
+            None => never.to_owned(),
+        })
+    }
+
+    /// Says over how many lines the record runs, where it is more than one: a quote that is not
+    /// closed takes the lines behind it along.
+    pub(super) fn over_lines(mut self, lines: u64) -> Self {
+        if lines > 1 {
+            let hint = format!("; the record runs over {lines} lines: is a quote not closed?");
+            self.detail.push_str(&hint);
+        }
+        self
+    }
+
     /// Bytes that are no text.
     pub(super) fn not_utf8(what: &str) -> Self {
         Self {
@@ -108,6 +127,14 @@ impl Row {
             key: fields.get(Column::Key).and_then(shown_key),
             asked,
         }
+    }
+
+    /// The row, with the [lines](Problem::over_lines) it runs over told if it can't be read.
+    pub(super) fn over_lines(mut self, lines: u64) -> Self {
+        if let Asked::Unreadable(problem) = self.asked {
+            self.asked = Asked::Unreadable(problem.over_lines(lines));
+        }
+        self
     }
 
     /// A row whose fields can't be told apart.
