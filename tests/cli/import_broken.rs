@@ -23,7 +23,7 @@ fn verdicts(ran: &Ran) -> Vec<String> {
 async fn a_broken_row_is_named_by_its_line_and_the_others_go_on() {
     let tool = Tool::with_wallets("NGN").await;
     let mut text = format!("{HEADER}\n").into_bytes();
-    let rows: [&[u8]; 12] = [
+    let rows: [&[u8]; 13] = [
         b"k2,world,merchant:a,NGN,1,",
         b"k3,world,merchant:a,NGN",
         b"k4,world,merchant:a,NGN,1,\"over\ntwo lines\"",
@@ -35,7 +35,8 @@ async fn a_broken_row_is_named_by_its_line_and_the_others_go_on() {
         b"k11,world,nobody,NGN,1,",
         b"k12,world,merchant:a,NGX,1,",
         b"k13,world,merchant:a,NGN,0,",
-        b"k14,world,merchant:a,NGN,1,last",
+        b"k14,world,merchant:a,NGN,9223372036854775808,",
+        b"k15,world,merchant:a,NGN,1,last",
     ];
     for row in rows {
         text.extend_from_slice(row);
@@ -61,7 +62,8 @@ async fn a_broken_row_is_named_by_its_line_and_the_others_go_on() {
                 "11 rejected wallet_not_found",
                 "12 rejected currency_unknown",
                 "13 rejected amount_not_positive",
-                &format!("14 {posted} "),
+                "14 rejected amount_too_large",
+                &format!("15 {posted} "),
             ],
             "{batch}"
         );
@@ -95,7 +97,8 @@ async fn a_broken_line_of_json_is_named_and_the_others_go_on() {
         row("k6", ""),
         "[]".to_owned(),
         format!(r#"{{"key":"k8","reference":"{}"}}"#, "x".repeat(2 << 20)),
-        row("k9", r#","minor":1"#),
+        row("k9", r#","minor":9223372036854775808"#),
+        row("k10", r#","minor":1"#),
     ];
     tool.file("in.jsonl", lines.join("\n"));
     let ran = tool.run(&["transfer", "import", "in.jsonl"]).exits(5);
@@ -110,7 +113,8 @@ async fn a_broken_line_of_json_is_named_and_the_others_go_on() {
             "6 invalid field_missing",
             "7 invalid record_malformed",
             "8 invalid record_too_long",
-            "9 posted ",
+            "9 rejected amount_too_large",
+            "10 posted ",
         ]
     );
     let detail = ran.csv()[2]["detail"].as_str().unwrap().to_owned();

@@ -108,7 +108,7 @@ async fn an_amount_without_its_decimals_is_refused_with_both_readings() {
         &["--amount", "NaN"],
         &["--amount", ""],
         &["--minor", "1.5"],
-        &["--minor", "9223372036854775808"],
+        &["--minor", ""],
         &["--amount", "1.00", "--minor", "100"],
         &[],
     ] {
@@ -141,7 +141,19 @@ async fn an_amount_without_its_decimals_is_refused_with_both_readings() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejection_ends_with_3_and_is_data() {
     let tool = Tool::with_wallets("NGN").await;
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 8] = [
+        (
+            &["--currency", "NGN", "--minor", "9223372036854775808"],
+            "amount_too_large",
+        ),
+        (
+            &["--currency", "NGN", "--minor", "-9223372036854775809"],
+            "amount_too_large",
+        ),
+        (
+            &["--currency", "NGN", "--amount", "92233720368547758.08"],
+            "amount_too_large",
+        ),
         (
             &["--currency", "NGN", "--minor", "0"],
             "amount_not_positive",

@@ -82,7 +82,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         .amount
         .in_minor(&args.currency)
         .map_err(|unread| match unread {
-            Unread::Currency(rejection) => Failure::from(rejection),
+            Unread::Rule(rejection) => Failure::from(rejection),
             Unread::Ambiguous(field) | Unread::Field(field) => usage(&field),
         })?;
     let details = args.details().map_err(|field| usage(&field))?;
