@@ -20,6 +20,9 @@ fn a_database_that_is_not_there_ends_with_7_and_one_sentence() {
         &["migrate", "status"],
         &["ledger", "balance"],
         &["outbox", "status"],
+        &["bench", "post"],
+        &["bench", "api"],
+        &["bench", "verify"],
         &[
             "transfer",
             "post",

@@ -5,6 +5,7 @@ mod view;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use crate::bench::{self, ApiOptions, BenchError, Machine, Measurement, PostOptions};
+use crate::bus::BusError;
 use crate::config::BusKind;
 
 /// What all benches take.
@@ -62,6 +63,8 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    // Whoever can't reach it is told so as by every other command.
+    drop(context.connect_to_any_schema().await?);
     if cfg!(debug_assertions) {
         context
             .out
@@ -110,7 +113,7 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
             (args, bench::verify(&settings, entries, &mut done).await)
         }
     };
-    let (machine, measurements) = measured.map_err(|error| failure(&error))?;
+    let (machine, measurements) = measured.map_err(failure)?;
     show(context, &args, &machine, &measurements)
 }
 
@@ -129,9 +132,11 @@ fn show(
     })
 }
 
-fn failure(error: &BenchError) -> anyhow::Error {
+fn failure(error: BenchError) -> anyhow::Error {
     match error {
-        BenchError::Bus(error) => Failure::Unreachable(error.to_string()).into(),
-        error => anyhow::anyhow!("the bench could not run: {error}"),
+        BenchError::Bus(error @ BusError::Unreachable(_)) => {
+            Failure::Unreachable(format!("{error}: check KAFKA_BROKERS, or start Kafka")).into()
+        }
+        error => anyhow::Error::new(error).context("the bench could not run"),
     }
 }
