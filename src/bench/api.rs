@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::aegisd::Aegisd;
 use super::http::Client;
-use super::scratch::{Scratch, address};
+use super::scratch::{self, Scratch, address};
 use super::{BenchError, Latencies, Machine, Measurement, rate};
 use crate::postgres::{Settings, bench};
 
@@ -49,13 +50,13 @@ enum Spread {
 pub async fn api(
     admin: &Settings,
     options: ApiOptions,
+    stop: &CancellationToken,
     progress: &mut (dyn FnMut(&Measurement) + Send),
 ) -> Result<(Machine, Vec<Measurement>), BenchError> {
-    let scratch = Scratch::create(admin).await?;
-    let measured = measure(&scratch, options, progress).await;
-    let machine = scratch.machine.clone();
-    scratch.drop().await?;
-    Ok((machine, measured?))
+    scratch::within(admin, &scratch::name(), stop, async |scratch| {
+        measure(scratch, options, progress).await
+    })
+    .await
 }
 
 async fn measure(

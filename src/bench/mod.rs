@@ -1,7 +1,7 @@
 //! Figures of this machine, each beside what it is compared with, measured in the same run.
 //!
 //! Every bench works in a database of its own on the configured server, made at the start and
-//! dropped at the end. Absolute rates change with the machine and its noise; the ratios are what
+//! dropped at the end, however that comes about. Absolute rates change with the machine and its noise; the ratios are what
 //! is held.
 
 mod aegisd;
@@ -150,4 +150,30 @@ pub enum BenchError {
     /// A process or a connection failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// Told to stop; what it had made is removed.
+    #[error("the bench was stopped")]
+    Stopped,
+    /// What it had made could not be removed.
+    #[error("the {made} is left behind ({reason}): remove it by hand")]
+    LeftBehind {
+        /// What it is, and its name.
+        made: String,
+        /// Why it is there.
+        reason: String,
+        /// What went wrong first.
+        #[source]
+        first: Box<BenchError>,
+    },
+}
+
+impl BenchError {
+    /// Whether it was told to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped => true,
+            Self::LeftBehind { first, .. } => first.is_stopped(),
+            _ => false,
+        }
+    }
 }

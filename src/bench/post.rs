@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::scratch::{Scratch, address};
+use tokio_util::sync::CancellationToken;
+
+use super::scratch::{self, Scratch, address};
 use super::{BenchError, Latencies, Machine, Measurement, rate};
 use crate::engine::{Engine, Request};
 use crate::ledger::{Command, Details, Outcome};
@@ -36,13 +38,13 @@ impl Default for PostOptions {
 pub async fn post(
     admin: &Settings,
     options: PostOptions,
+    stop: &CancellationToken,
     progress: &mut (dyn FnMut(&Measurement) + Send),
 ) -> Result<(Machine, Vec<Measurement>), BenchError> {
-    let scratch = Scratch::create(admin).await?;
-    let measured = measure(&scratch, options, progress).await;
-    let machine = scratch.machine.clone();
-    scratch.drop().await?;
-    Ok((machine, measured?))
+    scratch::within(admin, &scratch::name(), stop, async |scratch| {
+        measure(scratch, options, progress).await
+    })
+    .await
 }
 
 async fn measure(

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 use super::api::http_uniform;
 use super::post::transfers;
-use super::scratch::Scratch;
+use super::scratch::{self, Scratch};
 use super::{BenchError, Machine, Measurement, rate};
-use crate::bus::{Bus, KafkaBus, KafkaOptions, Record, TopicSpec};
+use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, Record, TopicSpec};
 use crate::engine::Engine;
 use crate::outbox::{Relay, RelayOptions, Relayed};
 use crate::postgres::{Settings, outbox};
@@ -18,6 +19,7 @@ use crate::resilience::backoff::Schedule;
 const BATCH: usize = 8_000;
 const WALLETS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(20);
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Measures the relay over `events` events to these brokers.
 ///
@@ -27,22 +29,32 @@ pub async fn relay(
     admin: &Settings,
     brokers: &str,
     events: usize,
+    stop: &CancellationToken,
     progress: &mut (dyn FnMut(&Measurement) + Send),
 ) -> Result<(Machine, Vec<Measurement>), BenchError> {
-    let scratch = Scratch::create(admin).await?;
-    let topic = format!("aegis.bench.{}", uuid::Uuid::now_v7().simple());
     let kafka = KafkaBus::new(KafkaOptions::new(brokers))?;
-    kafka
+    tokio::select! {
+        () = stop.cancelled() => return Err(BenchError::Stopped),
+        answered = kafka.ping(FIRST_ANSWER) => answered?,
+    };
+    let name = scratch::name();
+    let topic = name.replace('_', ".");
+    // From here on it may be there, also where the answer is lost.
+    let made = kafka
         .ensure_topics(&[TopicSpec::new(&topic, 6)], PATIENCE)
-        .await?;
-    let bus = Arc::new(Bus::Kafka(kafka));
-    let measured = measure(&scratch, &bus, &topic, events, progress).await;
-    let machine = scratch.machine.clone();
-    if let Bus::Kafka(kafka) = &*bus {
-        kafka.delete_topics(&[&topic], PATIENCE).await?;
-    }
-    scratch.drop().await?;
-    Ok((machine, measured?))
+        .await;
+    let measured = match made {
+        Err(error) => Err(error.into()),
+        Ok(()) => {
+            scratch::within(admin, &name, stop, async |scratch| {
+                let bus = Arc::new(Bus::Kafka(KafkaBus::new(KafkaOptions::new(brokers))?));
+                measure(scratch, &bus, &topic, events, progress).await
+            })
+            .await
+        }
+    };
+    let deleted = kafka.delete_topics(&[&topic], PATIENCE).await;
+    scratch::tidied(measured, &format!("topic {topic}"), deleted)
 }
 
 async fn measure(
@@ -76,7 +88,7 @@ async fn measure(
         match step.map_err(|error| BenchError::Unexpected(error.to_string()))? {
             Relayed::Batch(count) => relayed += count,
             Relayed::Idle => break,
-            Relayed::Outage { reason, .. } => return Err(BenchError::Unexpected(reason)),
+            Relayed::Outage { reason, .. } => return Err(BusError::Unreachable(reason).into()),
         }
     }
     let took = start.elapsed();

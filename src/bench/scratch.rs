@@ -1,24 +1,66 @@
-//! A database for one bench.
+//! A database for one bench, which goes with it whatever becomes of it.
+
+use tokio_util::sync::CancellationToken;
 
 use super::{BenchError, Machine};
 use crate::ledger::{Currency, Ledger};
 use crate::postgres::{Settings, bench, ledgers, migrate, wallets};
 
-/// A migrated database that [`Scratch::drop`] removes.
+/// A migrated database with a ledger.
 pub(super) struct Scratch {
-    admin: Settings,
-    name: String,
     pub settings: Settings,
     pub ledger: Ledger,
     pub machine: Machine,
 }
 
+/// A name for what one bench makes on the servers.
+pub(super) fn name() -> String {
+    format!("aegis_bench_{}", uuid::Uuid::now_v7().simple())
+}
+
+/// Works in a database that is made for it, until it is done or told to stop, and drops it then.
+pub(super) async fn within<T>(
+    admin: &Settings,
+    name: &str,
+    stop: &CancellationToken,
+    work: impl AsyncFnOnce(&Scratch) -> Result<T, BenchError>,
+) -> Result<(Machine, T), BenchError> {
+    // Not cut off: the server would go on making it, and nobody would drop it.
+    bench::create_database(admin, name).await?;
+    let working = async {
+        let scratch = Scratch::prepare(admin, name).await?;
+        let done = work(&scratch).await?;
+        Ok((scratch.machine, done))
+    };
+    let worked = tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(BenchError::Stopped),
+        worked = working => worked,
+    };
+    let dropped = bench::drop_database(admin, name).await;
+    tidied(worked, &format!("database {name}"), dropped)
+}
+
+/// The outcome of a bench behind the removal of what it had made.
+pub(super) fn tidied<T>(
+    worked: Result<T, BenchError>,
+    made: &str,
+    removed: Result<(), impl Into<BenchError>>,
+) -> Result<T, BenchError> {
+    let Err(error) = removed.map_err(Into::into) else {
+        return worked;
+    };
+    Err(BenchError::LeftBehind {
+        made: made.to_owned(),
+        reason: error.to_string(),
+        first: Box::new(worked.err().unwrap_or(error)),
+    })
+}
+
 impl Scratch {
-    pub(super) async fn create(admin: &Settings) -> Result<Self, BenchError> {
-        let name = format!("aegis_bench_{}", uuid::Uuid::now_v7().simple());
-        bench::create_database(admin, &name).await?;
+    async fn prepare(admin: &Settings, name: &str) -> Result<Self, BenchError> {
         let settings = Settings {
-            options: admin.options.clone().database(&name),
+            options: admin.options.clone().database(name),
             ..admin.clone()
         };
         let pool = settings.pool();
@@ -35,8 +77,6 @@ impl Scratch {
         drop(conn);
         pool.close().await;
         Ok(Self {
-            admin: admin.clone(),
-            name,
             settings,
             ledger,
             machine,
@@ -58,10 +98,6 @@ impl Scratch {
         drop(conn);
         pool.close().await;
         Ok(())
-    }
-
-    pub(super) async fn drop(self) -> Result<(), BenchError> {
-        Ok(bench::drop_database(&self.admin, &self.name).await?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::post::transfers;
-use super::scratch::Scratch;
+use super::scratch::{self, Scratch};
 use super::{BenchError, Machine, Measurement, rate};
 use crate::bus::topics;
 use crate::engine::Engine;
@@ -24,18 +24,22 @@ const ROUNDS: usize = 3;
 pub async fn verify(
     admin: &Settings,
     entries: usize,
+    stop: &CancellationToken,
     progress: &mut (dyn FnMut(&Measurement) + Send),
 ) -> Result<(Machine, Vec<Measurement>), BenchError> {
-    let scratch = Scratch::create(admin).await?;
-    let measured = measure(&scratch, entries).await;
-    let machine = scratch.machine.clone();
-    scratch.drop().await?;
-    let measured = measured?;
+    let (machine, measured) = scratch::within(admin, &scratch::name(), stop, async |scratch| {
+        measure(scratch, entries, stop).await
+    })
+    .await?;
     measured.iter().for_each(progress);
     Ok((machine, measured))
 }
 
-async fn measure(scratch: &Scratch, entries: usize) -> Result<Vec<Measurement>, BenchError> {
+async fn measure(
+    scratch: &Scratch,
+    entries: usize,
+    stop: &CancellationToken,
+) -> Result<Vec<Measurement>, BenchError> {
     scratch.wallets(WALLETS).await?;
     let engine = Engine::new(&scratch.settings, topics::TRANSACTIONS);
     for n in 0..entries.div_ceil(2 * BATCH) {
@@ -56,7 +60,7 @@ async fn measure(scratch: &Scratch, entries: usize) -> Result<Vec<Measurement>, 
             &scratch.ledger,
             verify::Options::default(),
             &verify::Progress::default(),
-            &CancellationToken::new(),
+            stop,
         )
         .await
         .map_err(|error| BenchError::Unexpected(error.to_string()))?;

@@ -92,13 +92,26 @@ impl Context {
     /// # Errors
     /// As [`Context::connect`] and [`Context::ledger`]; [`Failure::Interrupted`].
     pub(crate) async fn ledger_unless_interrupted(&self) -> anyhow::Result<Ledger> {
-        let found = async {
+        self.unless_interrupted(async {
             let mut conn = self.connect().await?;
             self.ledger(&mut conn).await
-        };
+        })
+        .await
+    }
+
+    /// Does something that can be left at any moment.
+    ///
+    /// # Errors
+    /// Its own; [`Failure::Interrupted`].
+    pub(crate) async fn unless_interrupted<T>(
+        &self,
+        reading: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         tokio::select! {
-            found = found => found,
-            () = self.interrupt.cancelled() => Err(Failure::Interrupted("nothing was done".to_owned()).into()),
+            read = reading => read,
+            () = self.interrupt.cancelled() => {
+                Err(Failure::Interrupted("nothing was done".to_owned()).into())
+            }
         }
     }
 

@@ -139,6 +139,7 @@ impl Command {
         match self {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
+            Self::Bench(_) => true,
             _ => false,
         }
     }

@@ -7,12 +7,16 @@ use uuid::Uuid;
 
 use super::Settings;
 
-/// A connection to the database of these settings, outside any pool.
+/// A connection to the database of these settings, outside any pool. Its statements take as long as
+/// they take.
 ///
 /// # Errors
-/// Where the database fails.
+/// Where there is none; `PoolTimedOut` after the time for connecting.
 pub async fn connect(settings: &Settings) -> sqlx::Result<PgConnection> {
-    PgConnection::connect_with(&settings.options).await
+    let connecting = PgConnection::connect_with(&settings.options);
+    tokio::time::timeout(settings.connect_timeout, connecting)
+        .await
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
 }
 
 /// Makes a database. The name has to be one that needs no quotes.

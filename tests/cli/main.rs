@@ -12,6 +12,7 @@
 mod common;
 mod support;
 
+mod bench;
 mod configuration;
 mod database;
 mod help;

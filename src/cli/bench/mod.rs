@@ -64,13 +64,18 @@ pub(super) enum Command {
 
 pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
     // Whoever can't reach it is told so as by every other command.
-    drop(context.connect_to_any_schema().await?);
+    drop(
+        context
+            .unless_interrupted(context.connect_to_any_schema())
+            .await?,
+    );
     if cfg!(debug_assertions) {
         context
             .out
             .warn("this is not an optimised build; its figures say nothing");
     }
     let settings = context.database()?;
+    let stop = &context.interrupt;
     let mut done = |measurement: &Measurement| context.out.note(&view::line(measurement));
     let (args, measured) = match command {
         Command::Post {
@@ -83,7 +88,7 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
                 singles,
                 ..PostOptions::default()
             };
-            (args, bench::post(&settings, options, &mut done).await)
+            (args, bench::post(&settings, options, stop, &mut done).await)
         }
         Command::Api {
             args,
@@ -96,7 +101,7 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
                 connections,
                 ..ApiOptions::default()
             };
-            (args, bench::api(&settings, options, &mut done).await)
+            (args, bench::api(&settings, options, stop, &mut done).await)
         }
         Command::Relay { args, events } => {
             if context.config().bus != BusKind::Kafka {
@@ -106,12 +111,13 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
             let brokers = context.config().kafka.brokers.clone();
             (
                 args,
-                bench::relay(&settings, &brokers, events, &mut done).await,
+                bench::relay(&settings, &brokers, events, stop, &mut done).await,
             )
         }
-        Command::Verify { args, entries } => {
-            (args, bench::verify(&settings, entries, &mut done).await)
-        }
+        Command::Verify { args, entries } => (
+            args,
+            bench::verify(&settings, entries, stop, &mut done).await,
+        ),
     };
     let (machine, measurements) = measured.map_err(failure)?;
     show(context, &args, &machine, &measurements)
@@ -134,6 +140,11 @@ fn show(
 
 fn failure(error: BenchError) -> anyhow::Error {
     match error {
+        BenchError::Stopped => {
+            let message = "there are no figures; what the bench had made is removed";
+            Failure::Interrupted(message.to_owned()).into()
+        }
+        error if error.is_stopped() => Failure::Interrupted(error.to_string()).into(),
         BenchError::Bus(error @ BusError::Unreachable(_)) => {
             Failure::Unreachable(format!("{error}: check KAFKA_BROKERS, or start Kafka")).into()
         }
