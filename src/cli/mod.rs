@@ -190,8 +190,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         .unwrap_or(Exit::Unexpected)
 }
 
-/// The whole tool's command line, for completions and manual pages.
-fn command_line() -> clap::Command {
+/// The whole tool's command line, for completions, manual pages and whoever looks at it.
+#[must_use]
+pub fn command_line() -> clap::Command {
     Cli::command()
 }
 

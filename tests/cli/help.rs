@@ -2,37 +2,34 @@
 
 use crate::support::run_alone;
 
-const VERBS: [&str; 19] = [
-    "migrate up",
-    "migrate status",
-    "ledger create",
-    "ledger list",
-    "ledger balance",
-    "wallet create",
-    "wallet list",
-    "wallet show",
-    "wallet statement",
-    "transfer post",
-    "transfer import",
-    "transfer show",
-    "outbox status",
-    "outbox list",
-    "status",
-    "config show",
-    "config check",
-    "completions",
-    "man",
-];
+/// Every command at every level, as the words that name it.
+fn commands(command: &clap::Command, words: &[&str], found: &mut Vec<Vec<String>>) {
+    found.push(words.iter().map(ToString::to_string).collect());
+    for below in command.get_subcommands() {
+        let words: Vec<&str> = words.iter().copied().chain([below.get_name()]).collect();
+        commands(below, &words, found);
+    }
+}
 
 #[test]
-fn every_verb_has_help_with_an_example() {
-    for verb in VERBS {
-        let words: Vec<&str> = verb.split(' ').collect();
+fn every_command_at_every_level_has_help_with_an_example() {
+    let mut found = Vec::new();
+    commands(&aegis::cli::command_line(), &[], &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    for words in found {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let asked: Vec<&str> = words.iter().copied().chain(["--help"]).collect();
-        let topic: Vec<&str> = ["help"].into_iter().chain(words).collect();
+        let topic: Vec<&str> = ["help"].into_iter().chain(words.clone()).collect();
+        // Options may stand before the command.
+        let of_its_own = format!(" {}", words.join(" "));
         for args in [asked, topic] {
             let help = run_alone(&args, &[]).exits(0);
-            assert!(help.stdout.contains("Example"), "{args:?}: {}", help.stdout);
+            let (_, examples) = help
+                .stdout
+                .split_once("Example")
+                .unwrap_or_else(|| panic!("{args:?}: {}", help.stdout));
+            let named = examples.contains(&of_its_own);
+            assert!(named, "{args:?}: {}", help.stdout);
             assert!(
                 help.stdout.contains("--output"),
                 "{args:?}: {}",

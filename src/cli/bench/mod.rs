@@ -17,6 +17,10 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl bench post
+  aegisctl bench api --seconds 20")]
 pub(super) enum Command {
     /// The engine in batches, against bare COPY of the same rows
     #[command(after_help = "Example:\n  aegisctl -o json bench post")]

@@ -8,6 +8,10 @@ use super::context::Context;
 use super::exit::Exit;
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl config show
+  aegisctl config check")]
 pub(super) enum Command {
     /// Show every effective value and where it came from
     Show(show::Args),

@@ -9,6 +9,10 @@ use super::context::Context;
 use super::exit::Exit;
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl ledger create books-2026
+  aegisctl ledger verify")]
 pub(super) enum Command {
     /// Make a ledger
     Create(create::Args),

@@ -9,6 +9,10 @@ use super::output::{Cell, Column, Record};
 use crate::postgres::migrate::Step;
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl migrate status
+  aegisctl migrate up")]
 pub(super) enum Command {
     /// Apply the migrations that are missing
     Up(up::Args),

@@ -7,6 +7,10 @@ use super::context::Context;
 use super::exit::Exit;
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl outbox status
+  aegisctl outbox list")]
 pub(super) enum Command {
     /// How many events wait, for how long, and how fast they go out
     Status(status::Args),

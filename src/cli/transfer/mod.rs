@@ -10,6 +10,11 @@ use super::output::{Cell, Column, Output, StdoutError, Table};
 use crate::view::TransactionView;
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl transfer post --from psp:paystack --to merchant:acme:available \\
+      --currency NGN --amount 1250.00
+  aegisctl transfer import payments.csv --outcomes outcomes.csv")]
 pub(super) enum Command {
     /// Post one transfer
     Post(post::Args),

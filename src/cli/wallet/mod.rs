@@ -15,6 +15,10 @@ use crate::postgres::wallets;
 use crate::view::WalletView;
 
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  aegisctl wallet create merchant:acme:available --currency NGN
+  aegisctl wallet statement merchant:acme:available --currency NGN")]
 pub(super) enum Command {
     /// Make a wallet
     Create(create::Args),
