@@ -15,6 +15,8 @@ pub fn init(log: &LogConfig) -> Result<(), String> {
         .map_err(|error| format!("log filter {:?} can't be read: {error}", log.filter))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would be told on standard error, which panics where that is what failed.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A process has one subscriber; a test that starts two daemons keeps the first.
     let _ = match log.format {

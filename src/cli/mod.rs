@@ -304,6 +304,8 @@ fn log(verbose: u8, filter: &str, out: &Output) {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        // It would be told on standard error, which panics where that is what failed.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(out.error_color());
     // Fails only where a log was set up already, as in a test.

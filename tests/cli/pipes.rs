@@ -58,3 +58,18 @@ async fn a_closed_reader_of_help_is_no_error() {
         .unwrap();
     assert_eq!((said.as_str(), child.wait().unwrap().code()), ("", Some(0)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_is_no_error() {
+    let tool = Tool::with_wallets("NGN").await;
+    let mut child = tool
+        .command(&["-vv", "-o", "jsonl", "wallet", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 3);
+}

@@ -74,6 +74,24 @@ async fn a_request_under_way_is_answered_while_new_connections_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_log_nobody_reads_any_more_posts_and_ends_as_ever() {
+    let scene = Scene::new().await;
+    // So that it logs every request.
+    let settings = scene.daemon().with("RUST_LOG", "info");
+    let mut daemon = settings.start_unheard().await;
+    let body = json!({
+        "source": WORLD, "destination": WALLETS[0], "currency": CURRENCY, "amount": 1,
+    });
+    let url = format!("http://{}/v1/ledgers/main/transfers", daemon.address);
+    let request = reqwest::Client::new().post(url).json(&body);
+    let answer = request.header("Idempotency-Key", "unheard").send().await;
+    assert_eq!(answer.unwrap().status(), 201);
+    daemon.terminate();
+    assert_eq!(daemon.ended().await.code(), Some(0));
+    assert_eq!(scene.waiting().await, 0, "the outbox is empty");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_say_nothing_or_half_of_it_do_not_hold_up_the_end() {
     let scene = Scene::new().await;
     let mut daemon = scene

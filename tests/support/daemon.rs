@@ -53,15 +53,23 @@ impl Settings {
 
     /// Starts a daemon and waits until it serves.
     pub(crate) async fn start(&self) -> Daemon {
-        let mut daemon = self.spawn();
-        let serving = daemon.logged("serving").await;
-        let address = serving["address"].as_str().expect("the log names it");
-        daemon.address = address.to_owned();
+        self.spawn().serving().await
+    }
+
+    /// Starts a daemon, and goes away from its standard error once it serves: what it logs from
+    /// then on meets a closed pipe.
+    pub(crate) async fn start_unheard(&self) -> Daemon {
+        let daemon = self.spawn_heard_until(Some("serving")).serving().await;
+        daemon.log.complete().await;
         daemon
     }
 
     /// Starts a daemon that is expected to end by itself.
     pub(crate) fn spawn(&self) -> Daemon {
+        self.spawn_heard_until(None)
+    }
+
+    fn spawn_heard_until(&self, last: Option<&'static str>) -> Daemon {
         let mut process = Command::new(env!("CARGO_BIN_EXE_aegisd"))
             .args(["--port", "0"])
             .env_clear()
@@ -71,7 +79,7 @@ impl Settings {
             .stderr(Stdio::piped())
             .spawn()
             .expect("aegisd starts");
-        let log = Log::of(process.stderr.take().expect("it is piped"));
+        let log = Log::of(process.stderr.take().expect("it is piped"), last);
         Daemon {
             process,
             log,
@@ -89,6 +97,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    async fn serving(mut self) -> Self {
+        let serving = self.logged("serving").await;
+        let address = serving["address"].as_str().expect("the log names it");
+        self.address = address.to_owned();
+        self
+    }
+
     /// Gone without a word, as by `kill -9`.
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("it can be killed");
@@ -175,11 +190,13 @@ impl Drop for Daemon {
 }
 
 fn position(lines: &[String], message: &str) -> Option<usize> {
-    lines.iter().position(|line| {
-        // Most lines are others; few are worth parsing.
-        line.contains(message)
-            && serde_json::from_str::<Value>(line).is_ok_and(|line| line["message"] == message)
-    })
+    lines.iter().position(|line| says(line, message))
+}
+
+fn says(line: &str, message: &str) -> bool {
+    // Most lines are others; few are worth parsing.
+    line.contains(message)
+        && serde_json::from_str::<Value>(line).is_ok_and(|line| line["message"] == message)
 }
 
 /// The lines of a process's standard error, as they come. The channel closes with the last.
@@ -188,11 +205,16 @@ struct Log {
 }
 
 impl Log {
-    fn of(stderr: ChildStderr) -> Self {
+    /// Reads up to the end, or to the line with this message.
+    fn of(stderr: ChildStderr, last: Option<&'static str>) -> Self {
         let (send, lines) = watch::channel(Vec::new());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let ends = last.is_some_and(|last| says(&line, last));
                 send.send_modify(|lines| lines.push(line));
+                if ends {
+                    return;
+                }
             }
         });
         Self { lines }
