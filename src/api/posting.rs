@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use serde_json::Value;
 
 use super::ApiState;
 use super::fields::Object;
@@ -12,7 +11,7 @@ use super::problem::Problem;
 use super::request::Context;
 use super::respond;
 use crate::engine::Request;
-use crate::ledger::{Command, Details, Ledger, Outcome};
+use crate::ledger::{Command, Details, Ledger, Metadata, Outcome};
 use crate::view::TransactionView;
 
 /// Reads what may stand beside the legs.
@@ -30,9 +29,7 @@ pub(super) fn details(object: &mut Object<'_, '_>, context: &Context) -> Details
     if let Some(text) = object.optional::<Cow<'_, str>>("effective_at") {
         details = object.checked(details.with_effective_at(&text));
     }
-    if let Some(value) = object.optional::<Value>("metadata") {
-        details = object.checked(details.with_metadata(&value));
-    }
+    details.metadata = object.optional::<Metadata>("metadata");
     if details.correlation_id.is_none() {
         details.correlation_id = Some(context.correlation_id.as_str().to_owned());
     }

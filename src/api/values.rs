@@ -1,15 +1,14 @@
 //! What the fields of a body can hold, each read from its text.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::fields::{Text, Wrong, kind_of, shown};
-use crate::ledger::{Address, Currency, IdempotencyKey, LedgerName, RejectionCode, WalletRef};
+use crate::ledger::{
+    Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
+};
 
 /// A value that a field can hold.
 pub(super) trait Field<'a>: Sized {
@@ -132,19 +131,11 @@ impl<'a> Field<'a> for bool {
     }
 }
 
-impl<'a> Field<'a> for Value {
+impl<'a> Field<'a> for Metadata {
     const FORM: &'static str = "a JSON object";
 
     fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
-        serde_json::from_str(raw.get())
-            .map(|Unambiguous(value)| value)
-            .map_err(|error| {
-                let problem = format!(
-                    "can't be stored ({error}): write plain values, each name once, less deeply \
-                     nested"
-                );
-                Wrong::new(problem)
-            })
+        raw.get().parse::<Self>().map_err(Wrong::new)
     }
 }
 
@@ -158,68 +149,5 @@ impl<'a> Field<'a> for Items<'a> {
         serde_json::from_str(raw.get())
             .map(Self)
             .map_err(|_| of_another_kind::<Self>(raw))
-    }
-}
-
-/// A JSON value in which no name stands twice: of two, one would be lost.
-struct Unambiguous(Value);
-
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reading).map(Self)
-    }
-}
-
-struct Reading;
-
-impl<'de> Visitor<'de> for Reading {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Unambiguous(item)) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(items.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
-            if fields.contains_key(&name) {
-                let name = shown(&name);
-                return Err(A::Error::custom(format_args!("{name:?} stands twice")));
-            }
-            fields.insert(name, value);
-        }
-        Ok(fields.into())
     }
 }

@@ -3,16 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Rejection, RejectionCode, Transaction, WalletRef};
+use super::{Metadata, Rejection, RejectionCode, Transaction, WalletRef};
 
 const TEXT_CHARS_MAX: usize = 255;
-const METADATA_BYTES_MAX: usize = 16 * 1024;
-/// JSON readers stop at some depth; the event holds the metadata one level down.
-const METADATA_DEPTH_MAX: usize = 32;
 
 /// A field that can't be taken as it is, found before any rule of the ledger is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,96 +72,6 @@ fn printable(text: &str) -> Result<String, String> {
         return Err("holds a control character: write printable characters only".to_owned());
     }
     Ok(text.to_owned())
-}
-
-/// A caller's own JSON object, stored with the transaction, at most 16 KiB.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Metadata(String);
-
-impl Metadata {
-    /// Checks a JSON value and brings it into canonical form: keys sorted, no white space.
-    ///
-    /// # Errors
-    /// Where it isn't an object, is too large, or holds U+0000, which PostgreSQL can't store.
-    pub fn new(value: &Value) -> Result<Self, String> {
-        if !value.is_object() {
-            return Err("is not a JSON object: write {\"name\": value}".to_owned());
-        }
-        if depth(value) > METADATA_DEPTH_MAX {
-            return Err(format!(
-                "is nested more than {METADATA_DEPTH_MAX} levels deep: flatten it"
-            ));
-        }
-        let mut canonical = String::new();
-        write_canonical(value, &mut canonical);
-        if canonical.len() > METADATA_BYTES_MAX {
-            return Err(format!(
-                "has {} bytes as JSON: write at most {METADATA_BYTES_MAX}",
-                canonical.len()
-            ));
-        }
-        if canonical.contains("\\u0000") && holds_nul(value) {
-            return Err("holds the character U+0000: leave it out".to_owned());
-        }
-        Ok(Self(canonical))
-    }
-
-    /// The canonical JSON text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-fn depth(value: &Value) -> usize {
-    let inside = match value {
-        Value::Array(items) => items.iter().map(depth).max(),
-        Value::Object(fields) => fields.values().map(depth).max(),
-        _ => return 0,
-    };
-    inside.unwrap_or(0).saturating_add(1)
-}
-
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// Writes JSON with sorted keys, whatever order the map type keeps.
-fn write_canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            out.push('{');
-            for (n, (name, value)) in sorted.into_iter().enumerate() {
-                if n > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::String(name.clone()).to_string());
-                out.push(':');
-                write_canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (n, item) in items.iter().enumerate() {
-                if n > 0 {
-                    out.push(',');
-                }
-                write_canonical(item, out);
-            }
-            out.push(']');
-        }
-        scalar => out.push_str(&scalar.to_string()),
-    }
 }
 
 /// What kind of transaction a command makes.
@@ -259,13 +165,14 @@ impl Details {
         Ok(self)
     }
 
-    /// Checks a JSON object.
+    /// Checks the text of a JSON object.
     ///
     /// # Errors
-    /// See [`Metadata::new`].
-    pub fn with_metadata(mut self, value: &Value) -> Result<Self, InvalidField> {
-        let checked =
-            Metadata::new(value).map_err(|problem| InvalidField::new("metadata", problem))?;
+    /// See [`Metadata`].
+    pub fn with_metadata(mut self, json: &str) -> Result<Self, InvalidField> {
+        let checked = json
+            .parse()
+            .map_err(|problem: String| InvalidField::new("metadata", problem))?;
         self.metadata = Some(checked);
         Ok(self)
     }
@@ -413,12 +320,9 @@ mod tests {
 
     #[test]
     fn white_space_and_order_of_metadata_do_not_change_the_fingerprint() {
-        let one: Value = serde_json::from_str(r#"{"b": [1, {"y": 1, "x": 2}], "a": 1}"#).unwrap();
-        let two: Value = serde_json::from_str(r#"{"a":1,"b":[1,{"x":2,"y":1}]}"#).unwrap();
-        let hash = |value: &Value| {
-            transfer(5, Details::default().with_metadata(value).unwrap()).request_hash
-        };
-        assert_eq!(hash(&one), hash(&two));
+        let hash = |json| transfer(5, Details::default().with_metadata(json).unwrap()).request_hash;
+        let one = hash(r#"{"b": [1, {"y": 1, "x": 2}], "a": 1}"#);
+        assert_eq!(one, hash(r#"{"a":1,"b":[1,{"x":2,"y":1}]}"#));
     }
 
     #[test]
@@ -432,7 +336,7 @@ mod tests {
         );
         let at = details().with_effective_at("2026-01-01T00:00:00Z").unwrap();
         assert_ne!(base, transfer(5, at).request_hash);
-        let metadata = details().with_metadata(&serde_json::json!({})).unwrap();
+        let metadata = details().with_metadata("{}").unwrap();
         assert_ne!(base, transfer(5, metadata).request_hash);
         let correlated = details().with_correlation_id("c").unwrap();
         assert_eq!(base, transfer(5, correlated).request_hash);
@@ -461,23 +365,10 @@ mod tests {
                 .with_effective_at("0001-01-01T00:00:00Z")
                 .is_err()
         );
-        assert!(
-            Details::default()
-                .with_metadata(&serde_json::json!([1]))
-                .is_err()
+        assert_eq!(
+            Details::default().with_metadata("[1]").unwrap_err().field,
+            "metadata"
         );
-        assert!(
-            Details::default()
-                .with_metadata(&serde_json::json!({"a": ["\0"]}))
-                .is_err()
-        );
-        assert!(
-            Details::default()
-                .with_metadata(&serde_json::json!({"a": "\\u0000"}))
-                .is_ok()
-        );
-        let large = serde_json::json!({"a": "x".repeat(METADATA_BYTES_MAX)});
-        assert!(Details::default().with_metadata(&large).is_err());
         assert!("".parse::<IdempotencyKey>().is_err());
         assert!(long.parse::<IdempotencyKey>().is_err());
     }

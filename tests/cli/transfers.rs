@@ -123,6 +123,11 @@ async fn an_amount_without_its_decimals_is_refused_with_both_readings() {
     for (more, name) in [
         (["--metadata", "[1]"], "--metadata"),
         (["--metadata", "{"], "--metadata"),
+        (["--metadata", r#"{"a": 1, "a": 2}"#], "--metadata"),
+        (
+            ["--metadata", r#"{"a": 18446744073709551616}"#],
+            "as a string",
+        ),
         (["--effective-at", "now"], "--effective-at"),
         (["--reference", "a\tb"], "--reference"),
         (["--key", ""], "--key"),

@@ -1,7 +1,6 @@
 //! `aegisctl transfer post`.
 
 use anyhow::Context as _;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::show_transaction;
@@ -69,9 +68,7 @@ impl Args {
             details = details.with_effective_at(effective_at)?;
         }
         if let Some(metadata) = &self.metadata {
-            let value: Value = serde_json::from_str(metadata)
-                .map_err(|error| InvalidField::new("metadata", format!("is not JSON: {error}")))?;
-            details = details.with_metadata(&value)?;
+            details = details.with_metadata(metadata)?;
         }
         Ok(details)
     }
