@@ -98,16 +98,20 @@ impl Committer {
 
 async fn run(engine: Engine, mut queue: mpsc::UnboundedReceiver<Job>, limits: Limits) {
     let mut held_over: Option<Job> = None;
+    let mut answers = Vec::new();
     loop {
-        let first = match held_over.take() {
+        let first = match held_over.take().or_else(|| queue.try_recv().ok()) {
             Some(job) => job,
-            None => match queue.recv().await {
-                Some(job) => job,
-                None => return,
-            },
+            None => {
+                answers.drain(..).for_each(Answer::give);
+                let Some(job) = queue.recv().await else {
+                    return;
+                };
+                // Callers who come at the same time get to queue theirs before this one goes.
+                tokio::task::yield_now().await;
+                job
+            }
         };
-        // Callers that the last batch woke get to queue their next request before this one goes.
-        tokio::task::yield_now().await;
         let mut commands = first.request.weight();
         let mut gathered = vec![first];
         while let Ok(job) = queue.try_recv() {
@@ -130,27 +134,45 @@ async fn run(engine: Engine, mut queue: mpsc::UnboundedReceiver<Job>, limits: Li
             }
         }
         for (ledger, batch) in ledgers {
-            commit(&engine, &ledger, batch).await;
+            // First this batch is sent to the database, then the callers of the last one are woken:
+            // what they do with their answers takes a while, in which the database has work.
+            let due = std::mem::take(&mut answers);
+            let wake = async { due.into_iter().for_each(Answer::give) };
+            (answers, ()) = tokio::join!(biased; commit(&engine, &ledger, batch), wake);
         }
+    }
+}
+
+/// What a caller waits for. Its room in the queue comes free once it is given.
+struct Answer {
+    reply: Reply,
+    outcomes: Result<Vec<Outcome>, PostError>,
+}
+
+impl Answer {
+    fn give(self) {
+        let (reply, _room) = self.reply;
+        // A caller that stopped waiting finds the outcome under its key.
+        drop(reply.send(self.outcomes));
     }
 }
 
 /// How often a batch is split before it is given up.
 const SPLITS_MAX: usize = 4;
 
-async fn commit(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) {
+async fn commit(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) -> Vec<Answer> {
     let (mut requests, mut replies): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .map(|job| (job.request, (job.reply, job._room)))
         .unzip();
-    for splits in 0.. {
+    let mut answers = Vec::with_capacity(requests.len());
+    let mut splits = 0;
+    while !requests.is_empty() {
         let error = match engine.post(ledger, &requests).await {
-            Ok(outcomes) => {
-                for ((reply, _room), outcomes) in replies.into_iter().zip(outcomes) {
-                    // A caller that stopped waiting finds the outcome under its key.
-                    drop(reply.send(Ok(outcomes)));
-                }
-                return;
+            Ok(all) => {
+                let all = all.into_iter().map(Ok);
+                answers.extend(replies.into_iter().zip(all).map(answer));
+                return answers;
             }
             Err(error) => error,
         };
@@ -161,24 +183,28 @@ async fn commit(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) {
             false => None,
         };
         let Some(locked_out) = locked_out else {
-            return give_up(engine, ledger, requests, replies, error).await;
+            answers.extend(give_up(engine, ledger, requests, replies, error).await);
+            return answers;
         };
+        splits += 1;
         // Who asks for a wallet that somebody holds is told so; the others go on.
         let jobs = requests.into_iter().zip(replies).zip(locked_out);
         let (mut free, mut waiting) = (Vec::new(), Vec::new());
-        for ((request, (reply, room)), locked_out) in jobs {
+        for ((request, reply), locked_out) in jobs {
             if locked_out {
-                drop(reply.send(Err(error.clone())));
+                answers.push(answer((reply, Err(error.clone()))));
             } else {
                 free.push(request);
-                waiting.push((reply, room));
+                waiting.push(reply);
             }
         }
         (requests, replies) = (free, waiting);
-        if requests.is_empty() {
-            return;
-        }
     }
+    answers
+}
+
+fn answer((reply, outcomes): (Reply, Result<Vec<Outcome>, PostError>)) -> Answer {
+    Answer { reply, outcomes }
 }
 
 type Reply = (
@@ -192,16 +218,17 @@ async fn give_up(
     requests: Vec<Request>,
     replies: Vec<Reply>,
     error: PostError,
-) {
+) -> Vec<Answer> {
+    if !matches!(error, PostError::Database(_)) || requests.len() == 1 {
+        let error = std::iter::repeat_with(|| Err(error.clone()));
+        return replies.into_iter().zip(error).map(answer).collect();
+    }
     // Nothing took effect, and one request may be to blame: each for itself.
-    if matches!(error, PostError::Database(_)) && requests.len() > 1 {
-        for ((reply, _room), request) in replies.into_iter().zip(requests) {
-            let alone = engine.post(ledger, &[request]).await;
-            drop(reply.send(alone.map(|outcomes| outcomes.into_iter().flatten().collect())));
-        }
-        return;
+    let mut answers = Vec::with_capacity(requests.len());
+    for (reply, request) in replies.into_iter().zip(requests) {
+        let alone = engine.post(ledger, &[request]).await;
+        let outcomes = alone.map(|outcomes| outcomes.into_iter().flatten().collect());
+        answers.push(answer((reply, outcomes)));
     }
-    for (reply, _room) in replies {
-        drop(reply.send(Err(error.clone())));
-    }
+    answers
 }
