@@ -132,22 +132,34 @@ CREATE TRIGGER ledgers_permanent BEFORE UPDATE OR DELETE OR TRUNCATE ON ledgers
 -- holds for ever. In sets, since a check a row costs several times as much.
 CREATE FUNCTION check_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    bad record;
+    group_amiss record;
+    orphan record;
 BEGIN
-    SELECT n.transaction_id, n.currency, sum(n.amount) AS off INTO bad
-        FROM new_entries n
-        GROUP BY n.ledger_id, n.transaction_id, n.currency
-        HAVING sum(n.amount) <> 0
-        LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'entries of transaction % sum to % in % instead of 0',
-            bad.transaction_id, bad.off, bad.currency
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_zero_sum';
-    END IF;
     -- Each look-up by itself (OFFSET 0, LIMIT 1): a join could be planned while the tables are small,
     -- and read whole ledgers later on. The comparison of rows leaves the planner one index to go by:
     -- with equality, all that begin with ledger_id look alike to it as long as they are empty.
-    SELECT n.wallet_id, n.currency INTO bad
+    -- A transaction is looked up once for all its entries in a currency.
+    SELECT g.transaction_id, g.currency, g.off INTO group_amiss
+        FROM (
+            SELECT n.ledger_id, n.transaction_id, n.currency, sum(n.amount) AS off
+            FROM new_entries n
+            GROUP BY n.ledger_id, n.transaction_id, n.currency
+        ) g
+        WHERE g.off <> 0 OR NOT EXISTS (
+            SELECT FROM (
+                SELECT t.ledger_id, t.id FROM transactions t
+                WHERE (t.ledger_id, t.id) >= (g.ledger_id, g.transaction_id)
+                ORDER BY t.ledger_id, t.id LIMIT 1
+            ) t
+            WHERE t.ledger_id = g.ledger_id AND t.id = g.transaction_id
+        )
+        LIMIT 1;
+    IF group_amiss.off <> 0 THEN
+        RAISE EXCEPTION 'entries of transaction % sum to % in % instead of 0',
+            group_amiss.transaction_id, group_amiss.off, group_amiss.currency
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_zero_sum';
+    END IF;
+    SELECT n.wallet_id, n.currency INTO orphan
         FROM new_entries n
         WHERE NOT EXISTS (
             SELECT FROM wallets w
@@ -157,22 +169,12 @@ BEGIN
         LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'an entry names wallet % in %, which does not exist',
-            bad.wallet_id, bad.currency
+            orphan.wallet_id, orphan.currency
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'ledger_entries_wallet_exists';
     END IF;
-    SELECT n.transaction_id INTO bad
-        FROM new_entries n
-        WHERE NOT EXISTS (
-            SELECT FROM (
-                SELECT t.ledger_id, t.id FROM transactions t
-                WHERE (t.ledger_id, t.id) >= (n.ledger_id, n.transaction_id)
-                ORDER BY t.ledger_id, t.id LIMIT 1
-            ) t
-            WHERE t.ledger_id = n.ledger_id AND t.id = n.transaction_id
-        )
-        LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'an entry names transaction %, which does not exist', bad.transaction_id
+    IF group_amiss.transaction_id IS NOT NULL THEN
+        RAISE EXCEPTION 'an entry names transaction %, which does not exist',
+            group_amiss.transaction_id
             USING ERRCODE = 'foreign_key_violation',
                   CONSTRAINT = 'ledger_entries_transaction_exists';
     END IF;

@@ -115,6 +115,19 @@ impl Ask {
     }
 }
 
+/// Enough commands for the way by COPY.
+const PADDING: usize = 1_100;
+
+/// 1 NGN from `world` to `shop:a` and back again, where the balances allow it.
+fn pad(i: usize) -> Ask {
+    let (from, to) = if i.is_multiple_of(2) { (0, 1) } else { (1, 0) };
+    Ask {
+        key: 0,
+        legs: vec![(from, 0, -1), (to, 0, 1)],
+        transfer: true,
+    }
+}
+
 /// Transfer or journal, and its legs.
 type Asked = (bool, Vec<(usize, usize, i64)>);
 
@@ -171,6 +184,15 @@ impl Model {
                 "idempotency_key_reused"
             };
         }
+        let verdict = self.fresh(ask);
+        if verdict == "posted" {
+            self.keys.insert(ask.key, (ask.transfer, ask.legs.clone()));
+        }
+        verdict
+    }
+
+    /// What comes of a request under a key that was never used.
+    fn fresh(&mut self, ask: &Ask) -> &'static str {
         if let Some(code) = self.refuses(ask) {
             return code;
         }
@@ -180,7 +202,6 @@ impl Model {
                 .get_mut(&(ADDRESSES[*wallet], CURRENCIES[*currency]))
                 .unwrap() += amount;
         }
-        self.keys.insert(ask.key, (ask.transfer, ask.legs.clone()));
         "posted"
     }
 
@@ -295,22 +316,19 @@ impl Subject {
                     atomic: group.atomic,
                 })
                 .collect();
-            if large {
-                // Enough commands for the way by COPY; they cancel out.
-                let padding = (0..1_100).map(|i| {
-                    let (from, to) = if i % 2 == 0 {
-                        ("world", "shop:a")
-                    } else {
-                        ("shop:a", "world")
-                    };
-                    common::ledger::transfer(&format!("pad-{n}-{i}"), from, to, 1)
-                });
-                requests.push(Request::independent(padding.collect()));
-            }
+            let padding: Vec<Ask> = (0..if large { PADDING } else { 0 }).map(pad).collect();
+            let commands = padding.iter().enumerate().map(|(i, ask)| {
+                let [from, to] = [0, 1].map(|leg: usize| ADDRESSES[ask.legs[leg].0]);
+                common::ledger::transfer(&format!("pad-{n}-{i}"), from, to, 1)
+            });
+            requests.push(Request::independent(commands.collect()));
             let outcomes = self.engine.post(&ledger, &requests).await.unwrap();
             for (group, outcomes) in groups.iter().zip(&outcomes) {
                 let real: Vec<_> = outcomes.iter().map(verdict).collect();
                 assert_eq!(real, model.group(group), "{group:?}");
+            }
+            for (ask, outcome) in padding.iter().zip(&outcomes[groups.len()]) {
+                assert_eq!(verdict(outcome), model.fresh(ask), "{ask:?}");
             }
         }
         for ((address, currency), balance) in &model.balances {
