@@ -8,13 +8,16 @@
 mod committer;
 mod decision;
 mod directory;
+mod job;
 mod known;
 mod posting;
+mod within;
 
 use std::sync::Arc;
 
 pub use committer::{Committer, Limits};
 pub use posting::Engine;
+pub use within::post_within;
 
 use crate::ledger::Command;
 

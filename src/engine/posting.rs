@@ -6,24 +6,23 @@
 //! whether the COMMIT took effect; the next attempt finds the keys, or doesn't: their row locks and
 //! the unique key make it wait for a server that is still at it.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
-use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::decision::{Decided, Verdict, decide, outcomes};
-use super::directory::{Directory, legs};
+use super::decision::Decided;
+use super::directory::Directory;
+use super::job::{Fence, Job, Step, answer};
 use super::known::Known;
 use super::{PostError, Request};
-use crate::ledger::{Address, Ledger, Outcome, Receipt, WalletRef};
-use crate::postgres::posting::{self, Found};
-use crate::postgres::{self, Failure, Settings, transactions};
+use crate::ledger::{Ledger, Outcome};
+use crate::postgres::posting;
+use crate::postgres::{self, Failure, Settings};
 use crate::resilience::backoff::Reconnect;
 
 /// From how many commands on COPY beats one call with arrays.
@@ -63,13 +62,6 @@ struct Connection {
     conn: PgConnection,
     /// How many batches it has carried.
     batches: u64,
-}
-
-/// A batch on its way.
-struct Job<'a> {
-    ledger: &'a Ledger,
-    requests: &'a [Request],
-    keys: Vec<&'a str>,
 }
 
 /// Where a batch stands between its attempts.
@@ -138,13 +130,7 @@ impl Engine {
             directory,
             known,
         } = &mut *line;
-        let commands = requests.iter().flat_map(|request| &request.commands);
-        let keys = commands.map(|command| command.key.as_str()).collect();
-        let job = Job {
-            ledger,
-            requests,
-            keys,
-        };
+        let job = Job::new(ledger, requests, &self.topic);
         let mut progress = Progress {
             alone: requests.len() == 1,
             patience: if *away { Duration::ZERO } else { LOST_PATIENCE },
@@ -273,51 +259,30 @@ impl Engine {
         let large = weight >= COPY_COMMANDS_MIN;
         if !large && !progress.locking {
             if let Some(found) = known.recall(job.ledger.id, &wallet_ids) {
-                let decided = self.decide(conn, job, &found).await?;
+                let decided = job.decide(conn, &found).await?;
                 if decided.all_posted() {
-                    return self.write(conn, known, job, decided, progress).await;
+                    return write(conn, known, job, decided, progress).await;
                 }
             }
             let found = posting::read(conn, job.ledger.id, &wallet_ids, &job.keys).await?;
             known.learn(job.ledger.id, &found);
-            let decided = self.decide(conn, job, &found).await?;
-            return self.write(conn, known, job, decided, progress).await;
+            let decided = job.decide(conn, &found).await?;
+            return write(conn, known, job, decided, progress).await;
         }
         // What this one leaves behind is read by the next.
         known.forget();
         let mut transaction = conn.begin().await?;
         let found = posting::lock(&mut transaction, job.ledger.id, &wallet_ids, &job.keys).await?;
-        let decided = self.decide(&mut transaction, job, &found).await?;
-        let stored = stored(&mut transaction, job, &decided).await?;
+        let decided = job.decide(&mut transaction, &found).await?;
+        let stored = job.stored(&mut transaction, &decided).await?;
         progress.writes(&decided);
         if large {
-            write_copy(&mut transaction, job, &decided).await?;
-        } else if write_fenced(&mut transaction, job, &decided).await? == Fence::Broken {
+            job.write_copy(&mut transaction, &decided).await?;
+        } else if job.write_fenced(&mut transaction, &decided).await? == Fence::Broken {
             return Ok(None);
         }
         transaction.commit().await?;
-        answer(decided, &stored, progress).map(Some)
-    }
-
-    /// Writes a small batch, committed by itself. `None` where the fence broke.
-    async fn write(
-        &self,
-        conn: &mut PgConnection,
-        known: &mut Known,
-        job: &Job<'_>,
-        decided: Decided<'_>,
-        progress: &mut Progress,
-    ) -> Result<Option<Vec<Outcome>>, Step> {
-        let stored = stored(conn, job, &decided).await?;
-        progress.writes(&decided);
-        match write_fenced(conn, job, &decided).await? {
-            Fence::Broken => return Ok(None),
-            Fence::NothingToWrite => {}
-            Fence::Held { xmin } => {
-                known.wrote(job.ledger.id, &decided.batch, decided.recorded_at, xmin);
-            }
-        }
-        answer(decided, &stored, progress).map(Some)
+        answer(decided, &stored, &progress.attempted).map(Some)
     }
 
     async fn connect(&self) -> sqlx::Result<Connection> {
@@ -327,123 +292,26 @@ impl Engine {
             .map_err(|_| sqlx::Error::PoolTimedOut)??;
         Ok(Connection { conn, batches: 0 })
     }
-
-    async fn decide<'a>(
-        &self,
-        conn: &mut PgConnection,
-        job: &Job<'a>,
-        found: &'a Found,
-    ) -> Result<Decided<'a>, Step> {
-        let elsewhere = addresses_elsewhere(conn, job, found).await?;
-        let now = found.now.unwrap_or_else(OffsetDateTime::now_utc);
-        decide(job.ledger, job.requests, found, elsewhere, now, &self.topic)
-            .map_err(|error| Step::Event(error.to_string()))
-    }
 }
 
-/// What came of a write behind the fence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fence {
-    /// Somebody else wrote to one of the wallets: nothing was written.
-    Broken,
-    NothingToWrite,
-    Held {
-        /// That of the wallets from here on.
-        xmin: i64,
-    },
-}
-
-async fn write_fenced(
+/// Writes a small batch, committed by itself. `None` where the fence broke.
+async fn write(
     conn: &mut PgConnection,
+    known: &mut Known,
     job: &Job<'_>,
-    decided: &Decided<'_>,
-) -> sqlx::Result<Fence> {
-    if decided.batch.transactions.is_empty() {
-        return Ok(Fence::NothingToWrite);
-    }
-    let recorded_at = decided.recorded_at;
-    let xmin = posting::write_fenced(conn, job.ledger.id, &decided.batch, recorded_at).await?;
-    Ok(xmin.map_or(Fence::Broken, |xmin| Fence::Held { xmin }))
-}
-
-async fn write_copy(
-    conn: &mut PgConnection,
-    job: &Job<'_>,
-    decided: &Decided<'_>,
-) -> sqlx::Result<()> {
-    if decided.batch.transactions.is_empty() {
-        return Ok(());
-    }
-    posting::write_copy(conn, job.ledger.id, &decided.batch, decided.recorded_at).await
-}
-
-/// The transactions that earlier batches left under the keys of this one. Read before this one is
-/// written: what could fail behind the COMMIT would be taken for a failure of the whole.
-async fn stored(
-    conn: &mut PgConnection,
-    job: &Job<'_>,
-    decided: &Decided<'_>,
-) -> Result<HashMap<Uuid, Receipt>, Step> {
-    let ids: Vec<Uuid> = decided
-        .verdicts
-        .iter()
-        .filter_map(|verdict| match verdict {
-            Verdict::Stored(id) => Some(*id),
-            _ => None,
-        })
-        .collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let stored = transactions::receipts(conn, job.ledger.id, &ids).await?;
-    match ids.iter().all(|id| stored.contains_key(id)) {
-        true => Ok(stored),
-        false => Err(stored_is_missing()),
-    }
-}
-
-fn answer(
     decided: Decided<'_>,
-    stored: &HashMap<Uuid, Receipt>,
-    progress: &Progress,
-) -> Result<Vec<Outcome>, Step> {
-    let mut ours = match stored.is_empty() {
-        true => HashSet::new(),
-        false => progress.attempted.iter().copied().collect(),
-    };
-    outcomes(decided, stored, &mut ours).ok_or_else(stored_is_missing)
-}
-
-fn stored_is_missing() -> Step {
-    Step::Database(sqlx::Error::Decode(
-        "a stored transaction can't be found".into(),
-    ))
-}
-
-/// Addresses that were asked for and not found in their currency, though in another.
-async fn addresses_elsewhere(
-    conn: &mut PgConnection,
-    job: &Job<'_>,
-    found: &Found,
-) -> sqlx::Result<HashSet<Address>> {
-    let known: HashSet<(&Address, _)> = found
-        .wallets
-        .iter()
-        .map(|read| (&read.wallet.address, read.wallet.currency))
-        .collect();
-    let missing: HashSet<&str> = legs(job.requests)
-        .filter_map(|leg| match &leg.wallet {
-            WalletRef::Address(address) if !known.contains(&(address, leg.currency)) => {
-                Some(address.as_str())
-            }
-            _ => None,
-        })
-        .collect();
-    if missing.is_empty() {
-        return Ok(HashSet::new());
+    progress: &mut Progress,
+) -> Result<Option<Vec<Outcome>>, Step> {
+    let stored = job.stored(conn, &decided).await?;
+    progress.writes(&decided);
+    match job.write_fenced(conn, &decided).await? {
+        Fence::Broken => return Ok(None),
+        Fence::NothingToWrite => {}
+        Fence::Held { xmin } => {
+            known.wrote(job.ledger.id, &decided.batch, decided.recorded_at, xmin);
+        }
     }
-    let missing: Vec<&str> = missing.into_iter().collect();
-    posting::addresses_in_any_currency(conn, job.ledger.id, &missing).await
+    answer(decided, &stored, &progress.attempted).map(Some)
 }
 
 impl Progress {
@@ -522,17 +390,5 @@ impl Attempt {
             connection: None,
             error,
         }
-    }
-}
-
-/// How a step of an attempt failed.
-enum Step {
-    Database(sqlx::Error),
-    Event(String),
-}
-
-impl From<sqlx::Error> for Step {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
     }
 }
