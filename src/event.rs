@@ -48,6 +48,11 @@ pub mod header {
     pub const CORRELATION_ID: &str = "correlation_id";
     /// W3C trace context, handed on unchanged.
     pub const TRACEPARENT: &str = "traceparent";
+    /// How often the message was replayed from a dead letter: a decimal number, absent before the
+    /// first time.
+    pub const REPLAY_COUNT: &str = "aegis_replay_count";
+    /// The dead letter that the message was last replayed from: its number in the index.
+    pub const REPLAYED_FROM: &str = "aegis_replayed_from";
 }
 
 const SOURCE_PREFIX: &str = "/ledgers/";

@@ -5,9 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::{EventError, utc_rfc3339};
+use super::{EventError, header, utc_rfc3339};
 
 /// The message as it was read or was to be published.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,96 @@ impl DeadLetter {
         })
     }
 
+    /// Names this life of the message: the same however often the letter is published, another after
+    /// each replay. A UUIDv8 (RFC 9562) over the topic, the event's id, the number of replays and the
+    /// payload. Where the message has no id, `place` (its partition and offset) stands in for it.
+    #[must_use]
+    pub fn id(&self, place: Option<(i32, i64)>) -> Uuid {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.original_topic.as_bytes());
+        part(self.original_message.get().as_bytes());
+        part(&self.replay_count().to_be_bytes());
+        match (self.event_id(), place) {
+            (Some(id), _) => part(id.as_bytes()),
+            (None, Some((partition, offset))) => {
+                part(&partition.to_be_bytes());
+                part(&offset.to_be_bytes());
+            }
+            (None, None) => part(
+                self.failed_at
+                    .unix_timestamp_nanos()
+                    .to_be_bytes()
+                    .as_slice(),
+            ),
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(id).into_uuid()
+    }
+
+    /// The headers of the letter's record: a CloudEvent's id that repeats of it share, and what it
+    /// belongs to.
+    #[must_use]
+    pub fn record_headers(&self, place: Option<(i32, i64)>) -> Vec<(String, Vec<u8>)> {
+        let mut headers = vec![
+            (
+                header::ID.to_owned(),
+                self.id(place).to_string().into_bytes(),
+            ),
+            (
+                header::CONTENT_TYPE.to_owned(),
+                b"application/json".to_vec(),
+            ),
+        ];
+        if let Some(id) = &self.correlation_id {
+            let id = id.clone().into_bytes();
+            headers.push((header::CORRELATION_ID.to_owned(), id));
+        }
+        headers
+    }
+
+    /// The original message's `ce_id`, where it has one.
+    #[must_use]
+    pub fn event_id(&self) -> Option<Uuid> {
+        self.original_header(header::ID)?.parse().ok()
+    }
+
+    /// The ledger that the original message came from, by its `ce_source`.
+    #[must_use]
+    pub fn ledger(&self) -> Option<&str> {
+        self.original_header(header::SOURCE)?
+            .strip_prefix(super::SOURCE_PREFIX)
+    }
+
+    /// How often the message had been replayed when it failed.
+    #[must_use]
+    pub fn replay_count(&self) -> u32 {
+        let count = self.original_header(header::REPLAY_COUNT);
+        count.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// The number of the dead letter that the message was replayed from.
+    #[must_use]
+    pub fn replayed_from(&self) -> Option<i64> {
+        self.original_header(header::REPLAYED_FROM)?.parse().ok()
+    }
+
+    fn original_header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self
+            .original_headers
+            .iter()
+            .find(|(found, _)| found == name)?;
+        match value {
+            Text::Utf8(text) => Some(text),
+            Text::Bytes { .. } => None,
+        }
+    }
+
     /// The record's value.
     ///
     /// # Errors
@@ -262,6 +354,42 @@ mod tests {
         assert_eq!(letter.original_message.get(), r#""bm90IGpzb24=""#);
         assert!(letter.original_key.is_none());
         assert!(letter.key().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_life_of_a_message_has_one_id_however_often_its_letter_is_published() {
+        let id = "0193a3b8-7c4e-7d3a-9b52-6f1a2b3c4d5e";
+        let headers = |replays: &str| {
+            [
+                ("ce_id".to_owned(), id.as_bytes().to_vec()),
+                ("ce_source".to_owned(), b"/ledgers/main".to_vec()),
+                ("aegis_replay_count".to_owned(), replays.as_bytes().to_vec()),
+                ("aegis_replayed_from".to_owned(), b"7".to_vec()),
+            ]
+        };
+        let first = letter(b"k", &headers("1"), b"{}");
+        let again = letter(b"k", &headers("1"), b"{}");
+        assert_eq!(first.id(Some((0, 1))), again.id(Some((0, 2))));
+        let next_life = letter(b"k", &headers("2"), b"{}");
+        assert_ne!(first.id(None), next_life.id(None));
+        let other = letter(b"k", &headers("1"), b"[]");
+        assert_ne!(
+            first.id(None),
+            other.id(None),
+            "another message under the same id"
+        );
+        assert_eq!(first.replay_count(), 1);
+        assert_eq!(first.replayed_from(), Some(7));
+        assert_eq!(first.ledger(), Some("main"));
+        assert_eq!(first.event_id(), Some(id.parse().unwrap()));
+    }
+
+    #[test]
+    fn a_message_without_an_id_is_named_by_its_place() {
+        let [one, two] = [0, 1].map(|_| letter(b"", &[], b"not json"));
+        assert_eq!(one.id(Some((0, 1))), two.id(Some((0, 1))));
+        assert_ne!(one.id(Some((0, 1))), two.id(Some((0, 2))));
+        assert_ne!(one.id(Some((0, 1))), two.id(Some((1, 1))));
     }
 
     #[test]

@@ -284,7 +284,7 @@ impl Relay {
         let record = Record {
             topic: topics::dead_letters_of(&record.topic),
             key: record.key.clone(),
-            headers: Vec::new(),
+            headers: letter.record_headers(None),
             payload: letter.to_json()?,
         };
         let buried = self.bus.publish(std::slice::from_ref(&record)).await;
