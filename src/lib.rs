@@ -9,6 +9,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod dlq;
 pub mod engine;
 pub mod event;
 pub mod ledger;

@@ -1,9 +1,11 @@
 //! All SQL. Free functions over a connection that the caller owns, so that the caller also owns
 //! the database transaction.
 
+pub mod audit;
 pub mod bench;
 mod copy;
 mod copy_out;
+pub mod dead_letters;
 pub mod ledgers;
 pub mod migrate;
 pub mod outbox;

@@ -1,0 +1,43 @@
+//! Why a decision was not carried out.
+
+use crate::postgres::dead_letters::replays::Run;
+
+/// Why letters were not decided on, or not all of them.
+#[derive(Debug, thiserror::Error)]
+pub enum DlqError {
+    /// A replay is at a topic.
+    #[error("a replay is at {topic}{}", told(.by.as_deref()))]
+    Busy {
+        /// The topic.
+        topic: String,
+        /// Which one, where it has said so already.
+        by: Option<Box<Run>>,
+    },
+    /// The database failed before anything was done.
+    #[error("the dead letters can't be read or written: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database failed in the middle of a replay. What was marked is done; a batch that was under
+    /// way may have been published, and its letters wait as before.
+    #[error("replay {run} lost the database behind {replayed} replayed letters: {source}")]
+    Lost {
+        /// The run.
+        run: i64,
+        /// Letters that were replayed and marked.
+        replayed: i64,
+        /// What happened.
+        source: sqlx::Error,
+    },
+}
+
+fn told(run: Option<&Run>) -> String {
+    run.map_or_else(String::new, |run| {
+        format!(
+            ": number {}, which {} began on {}, and which has come to {} of {} letters",
+            run.id,
+            run.started_by,
+            run.host,
+            run.replayed.saturating_add(run.failed),
+            run.total
+        )
+    })
+}

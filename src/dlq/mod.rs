@@ -1,0 +1,21 @@
+//! Dead letters: what is decided on them.
+//!
+//! A person decides, and sees before what will be done: a [`plan`] is made, shown, and carried out
+//! as it was shown, letter by letter. A [`replay`] publishes messages again, in batches: publish,
+//! wait for the acknowledgements, mark. A crash between the two publishes a message twice, under
+//! the same id, which consumers drop; it never loses one. [`discard`] gives letters up. Whoever
+//! decides is written down in the same transaction (`postgres::audit`).
+
+pub mod discard;
+mod error;
+mod lanes;
+mod pace;
+pub mod plan;
+mod record;
+pub mod replay;
+mod replayer;
+pub mod runs;
+
+pub use error::DlqError;
+pub use record::Unreadable;
+pub use replayer::Replayer;
