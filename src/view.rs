@@ -2,6 +2,8 @@
 //!
 //! Names and shapes stand in the interface's documentation and stay.
 
+mod dead_letters;
+
 use std::num::ParseIntError;
 
 use serde::Serialize;
@@ -12,6 +14,11 @@ use uuid::Uuid;
 use crate::ledger::{Currency, Ledger, PostedEntry, Receipt, Wallet};
 use crate::postgres::ledgers::{Balance, Founded};
 use crate::postgres::transactions::StatementLine;
+
+pub use dead_letters::{
+    DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LeftOutView,
+    LifeView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView,
+};
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]

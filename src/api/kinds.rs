@@ -45,9 +45,13 @@ kinds! {
     LEDGER_NOT_FOUND = 404 "ledger_not_found" "There is no such ledger";
     WALLET_NOT_FOUND = 404 "wallet_not_found" "There is no such wallet";
     TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
+    DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
+    REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
     WALLET_EXISTS = 409 "wallet_exists" "The wallet exists with other settings";
+    DEAD_LETTER_DECIDED = 409 "dead_letter_decided" "The dead letter was decided on before";
+    REPLAY_RUNNING = 409 "replay_running" "A replay is at the topic";
     BODY_TOO_LARGE = 413 "body_too_large" "The body is too large";
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
@@ -55,6 +59,7 @@ kinds! {
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
+    BUS_UNAVAILABLE = 503 "bus_unavailable" "The bus can't be reached";
     CONTENDED = 503 "contended" "Other writers were in the way";
     STOPPING = 503 "stopping" "The instance is stopping";
     TIMEOUT = 504 "timeout" "The request took too long";

@@ -6,7 +6,9 @@
 //! codes. Nothing is decided here: the ledger's rules are the engine's.
 
 mod body;
+mod caller;
 mod correlation;
+mod dead_letters;
 mod docs;
 mod entries;
 mod extract;
@@ -19,6 +21,7 @@ mod probes;
 mod problem;
 mod query;
 mod readiness;
+mod replays;
 mod request;
 mod respond;
 pub mod schema;
@@ -33,6 +36,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
+pub use caller::Peer;
 pub use readiness::{Check, CheckStatus, Readiness};
 pub use state::{ApiState, Limits};
 
@@ -52,7 +56,8 @@ pub fn router(state: ApiState) -> Router {
             "/transactions",
             get(transactions::list).post(transactions::post),
         )
-        .route("/transactions/{id}", get(transactions::show));
+        .route("/transactions/{id}", get(transactions::show))
+        .nest("/dead-letters", dead_letters());
     Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
@@ -60,10 +65,23 @@ pub fn router(state: ApiState) -> Router {
         .route("/docs", get(docs::page))
         .route("/v1/ledgers", get(ledgers::list).post(ledgers::create))
         .nest("/v1/ledgers/{ledger}", ledger)
+        .nest("/v1/dead-letters", dead_letters())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), request::attend))
         .with_state(state)
+}
+
+/// Of all ledgers, or of the one that the path names.
+fn dead_letters() -> Router<ApiState> {
+    Router::new()
+        .route("/", get(dead_letters::list))
+        .route("/stats", get(dead_letters::stats))
+        .route("/{id}", get(dead_letters::show))
+        .route("/{id}/discard", post(dead_letters::discard))
+        .route("/replays", get(replays::list).post(replays::start))
+        .route("/replays/{id}", get(replays::show))
+        .route("/replays/{id}/cancel", post(replays::cancel))
 }
 
 async fn not_found(uri: Uri) -> Problem {

@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
-use super::{entries, ledgers, probes, transactions, transfers, wallets};
+use super::{dead_letters, entries, ledgers, probes, replays, transactions, transfers, wallets};
 use crate::ledger::RejectionCode;
 
 #[derive(OpenApi)]
@@ -36,6 +36,14 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        dead_letters::list,
+        dead_letters::stats,
+        dead_letters::show,
+        dead_letters::discard,
+        replays::start,
+        replays::list,
+        replays::show,
+        replays::cancel,
         probes::live,
         probes::ready
     ),
@@ -45,6 +53,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "dead letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
 )]
@@ -83,12 +92,32 @@ fn complete(document: &mut Value) {
     if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
         complete_schemas(schemas);
     }
-    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let mut paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    if let Some(paths) = &mut paths {
+        repeat_under_ledgers(paths);
+    }
     for (path, item) in paths.into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             complete_operation(path, method, operation);
         }
     }
+}
+
+/// What belongs to no ledger is also there within one.
+fn repeat_under_ledgers(paths: &mut Map<String, Value>) {
+    let of_all = paths.iter().filter_map(|(path, item)| {
+        let rest = path.strip_prefix("/v1/dead-letters")?;
+        let mut item = item.clone();
+        for (_, operation) in item.as_object_mut().into_iter().flatten() {
+            let summary = operation["summary"].as_str().unwrap_or_default();
+            operation["summary"] = json!(format!("{summary} of a ledger"));
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            operation["operationId"] = json!(format!("{id}_of_ledger"));
+        }
+        Some((format!("/v1/ledgers/{{ledger}}/dead-letters{rest}"), item))
+    });
+    let repeated: Vec<_> = of_all.collect();
+    paths.extend(repeated);
 }
 
 /// Unknown fields are refused, and codes are a closed list.
@@ -170,12 +199,20 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let posts = writes && (path.ends_with("/transfers") || path.ends_with("/transactions"));
     let commits = posts || path.ends_with("/batch");
     let names_wallet = path.contains("{wallet}");
+    let begins_replay = writes && path.ends_with("/replays");
+    let discards = path.ends_with("/discard");
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
         (_, "ledger_not_found") => path.contains("{ledger}"),
         (404, "wallet_not_found") => names_wallet,
-        (_, "transaction_not_found") => path.contains("{id}"),
+        (_, "transaction_not_found") => path.contains("/transactions/{id}"),
+        (_, "dead_letter_not_found") => path.contains("/dead-letters/{id}") || begins_replay,
+        (_, "replay_not_found") => path.contains("/replays/{id}"),
+        (_, "dead_letter_decided") => discards,
+        (_, "replay_running") => discards || begins_replay,
+        (_, "bus_unavailable") => begins_replay,
+        (_, "idempotency_key_reused") => posts || begins_replay,
         (_, "wallet_exists") => writes && path.ends_with("/wallets"),
         (_, "currency_needed") => names_wallet,
         (_, "overloaded" | "stopping") => commits,

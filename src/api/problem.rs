@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
+use crate::dlq::DlqError;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
 use crate::postgres::{Failure, classify};
@@ -138,6 +139,26 @@ impl From<PostError> for Problem {
         };
         problem.caused_by(cause)
     }
+}
+
+impl From<DlqError> for Problem {
+    fn from(error: DlqError) -> Self {
+        match error {
+            DlqError::Busy { .. } => {
+                let detail = format!("Nothing was done: {error}. Try again when it has ended.");
+                Self::new(kinds::REPLAY_RUNNING, detail)
+            }
+            DlqError::Database(error) | DlqError::Lost { source: error, .. } => error.into(),
+        }
+    }
+}
+
+/// The bus is away, and what was asked for needs it.
+pub(super) fn bus_unavailable(cause: impl Into<String>) -> Problem {
+    let detail = "The bus can't be reached. Nothing was done; try again.";
+    Problem::new(kinds::BUS_UNAVAILABLE, detail)
+        .retry_after(5)
+        .caused_by(cause)
 }
 
 fn database_unavailable(detail: &'static str) -> Problem {

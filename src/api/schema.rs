@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::readiness::CheckStatus;
-use crate::view::{PastWalletView, WalletView};
+use crate::view::{PastWalletView, ReplayPlanView, ReplayView, WalletView};
 
 /// A ledger to make.
 #[derive(ToSchema)]
@@ -161,6 +161,57 @@ pub struct TransactionRequest {
     /// The caller's own JSON object, up to 16 KiB.
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<serde_json::Value>,
+}
+
+/// A dead letter to give up.
+#[derive(ToSchema)]
+#[schema(example = json!({"reason": "paid by hand, see ticket 4711"}))]
+pub struct DiscardRequest {
+    /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+}
+
+/// Dead letters to replay: `ids`, or those that wait and fit the rest.
+#[derive(ToSchema)]
+#[schema(example = json!({"topic": "aegis.settlements", "limit": 100, "rate": 50}))]
+pub struct ReplayRequest {
+    /// These letters, 10,000 at most.
+    pub ids: Option<Vec<i64>>,
+    /// True for all that wait; needed where nothing else says which.
+    pub all: Option<bool>,
+    /// Only those whose message was on this topic.
+    pub topic: Option<String>,
+    /// Only those whose error holds this text, whatever the case of its letters.
+    pub error: Option<String>,
+    /// Only those that failed at this time or later.
+    pub since: Option<OffsetDateTime>,
+    /// At most so many, the oldest first.
+    pub limit: Option<u32>,
+    /// None behind this letter, such as the plan's `last_letter_id`.
+    pub last_letter_id: Option<i64>,
+    /// At most so many a second.
+    pub rate: Option<u32>,
+    /// Also those that had three lives; of `ids` also those that were replayed or discarded.
+    pub force: Option<bool>,
+    /// True to see the plan without anything being done.
+    pub dry_run: Option<bool>,
+}
+
+/// A replay to stop.
+#[derive(ToSchema)]
+#[schema(example = json!({"reason": "the cause is not mended yet"}))]
+pub struct CancelRequest {
+    /// Why, in 1 to 1,000 characters.
+    pub reason: Option<String>,
+}
+
+/// What came of asking for a replay.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReplayAnswer {
+    /// The replay, which goes on by itself; null where nothing was begun.
+    pub run: Option<ReplayView>,
+    /// What it does; null in the answer to a repeat.
+    pub plan: Option<ReplayPlanView>,
 }
 
 /// A page of a list.

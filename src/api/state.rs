@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::kinds;
 use super::problem::Problem;
 use super::readiness::Readiness;
+use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
 use crate::postgres::{Failure, classify, ledgers};
@@ -42,6 +43,7 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct ApiState {
     shared: Arc<Shared>,
+    replayer: Option<Replayer>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,21 @@ impl ApiState {
                 readiness,
                 ledgers,
             }),
+            replayer: None,
         }
+    }
+
+    /// The same with somebody who replays dead letters.
+    #[must_use]
+    pub fn with_replayer(self, replayer: Replayer) -> Self {
+        Self {
+            replayer: Some(replayer),
+            ..self
+        }
+    }
+
+    pub(super) fn replayer(&self) -> Option<&Replayer> {
+        self.replayer.as_ref()
     }
 
     pub(super) fn committer(&self) -> &Committer {

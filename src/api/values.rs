@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::fields::{Text, Wrong, kind_of, shown};
+use crate::dlq::discard::Reason;
 use crate::ledger::{
     Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
 };
@@ -66,6 +69,9 @@ parsed_fields! {
     Address: "a wallet's address, such as merchant:acme:available";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
+    Reason: "why, in 1 to 1,000 characters";
+    Searched: "1 to 255 printable characters";
+    Time: "a time of RFC 3339, such as 2026-11-22T09:30:00Z";
 }
 
 impl<'a> Field<'a> for Currency {
@@ -149,5 +155,85 @@ impl<'a> Field<'a> for Items<'a> {
         serde_json::from_str(raw.get())
             .map(Self)
             .map_err(|_| of_another_kind::<Self>(raw))
+    }
+}
+
+/// Text that is looked for.
+pub(super) struct Searched(pub String);
+
+impl FromStr for Searched {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fits = (1..=255).contains(&text.chars().count()) && !text.contains(char::is_control);
+        match fits {
+            true => Ok(Self(text.to_owned())),
+            false => Err("is not 1 to 255 printable characters: write what to look for".to_owned()),
+        }
+    }
+}
+
+/// A number of things, 1 or more.
+pub(super) struct Count(pub u32);
+
+impl<'a> Field<'a> for Count {
+    const FORM: &'static str = "an integer from 1 on, such as 50";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let digits = raw.get();
+        if !digits.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Err(of_another_kind::<Self>(raw));
+        }
+        let count = digits.parse().ok().filter(|count| *count > 0);
+        count.map(Self).ok_or_else(|| {
+            let problem = format!(
+                "{} is not a count: write an integer from 1 to {}",
+                shown(digits),
+                u32::MAX
+            );
+            Wrong::new(problem)
+        })
+    }
+}
+
+/// The numbers of things.
+pub(super) struct Numbers(pub Vec<i64>);
+
+impl<'a> Field<'a> for Numbers {
+    const FORM: &'static str = "an array of integers, such as [17, 18]";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let numbers = serde_json::from_str(raw.get()).map(Self);
+        numbers.map_err(|_| match raw.get().starts_with('[') {
+            true => Wrong::new(format!("holds something else: write {}", Self::FORM)),
+            false => of_another_kind::<Self>(raw),
+        })
+    }
+}
+
+/// The number of a thing.
+pub(super) struct Number(pub i64);
+
+impl<'a> Field<'a> for Number {
+    const FORM: &'static str = "an integer";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let number = raw.get().parse().map(Self);
+        number.map_err(|_| of_another_kind::<Self>(raw))
+    }
+}
+
+/// A time, UTC.
+pub(super) struct Time(pub OffsetDateTime);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .filter(|time| (1970..=9998).contains(&time.year()))
+            .map(Self)
+            .ok_or_else(|| "is not a time of RFC 3339: write 2026-11-22T09:30:00Z".to_owned())
     }
 }

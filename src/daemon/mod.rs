@@ -1,7 +1,7 @@
 //! `aegisd`: the API, the committer and the relay in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
-//! answered, the committer finishes its queue, the relay empties the outbox as far as the bus
+//! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the outbox as far as the bus
 //! lets it, the producer is flushed, connections close; all under one deadline.
 
 mod readiness;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiState};
 use crate::bus::Bus;
 use crate::config::Config;
+use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::outbox::{Relay, RelayOptions};
 use crate::resilience::backoff::Schedule;
@@ -33,6 +34,7 @@ struct Parts {
     server: JoinHandle<()>,
     committer: JoinHandle<()>,
     relay: JoinHandle<()>,
+    replayer: Replayer,
     readiness: JoinHandle<()>,
     bus: Arc<Bus>,
     pool: PgPool,
@@ -109,13 +111,16 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         body_bytes_max: config.server.body_bytes_max,
         request_timeout: config.server.request_timeout,
     };
-    let router = api::router(ApiState::new(committer, pool.clone(), api_limits, reported));
+    let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
+    let state = ApiState::new(committer, pool.clone(), api_limits, reported);
+    let router = api::router(state.with_replayer(replayer.clone()));
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
     Ok(Parts {
         address,
         server,
         committer: committer_task,
         relay,
+        replayer,
         readiness,
         bus,
         pool,
@@ -127,6 +132,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
 async fn drain(parts: Parts) {
     parts.stop_intake.cancel();
     report("server", parts.server.await);
+    // What was begun over HTTP stops at a safe point; the rest of its letters waits.
+    parts.replayer.stop().await;
     // The server held the last handle on the committer: it ends once its queue is empty.
     report("committer", parts.committer.await);
     parts.stop_relay.cancel();

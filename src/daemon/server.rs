@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::api::Peer;
+
 /// How long a connection may go on after the stop without a request under way.
 const MIDDLE_MAX: Duration = Duration::from_secs(5);
 /// How long the head of the next request may take to arrive, from the answer before it on: clients
@@ -41,8 +43,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone()));
+            Ok((stream, peer)) => {
+                let router = router.clone();
+                connections.spawn(connection(stream, Peer(peer), router, stop.clone()));
             }
             Err(error) if of_the_client(&error) => {}
             Err(error) => {
@@ -66,13 +69,14 @@ fn of_the_client(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
     // Answers are small and wanted now.
     drop(stream.set_nodelay(true));
     let under_way = watch::Sender::new(false);
     let mut taken = under_way.subscribe();
-    let service = service_fn(|request: hyper::Request<Incoming>| {
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
         under_way.send_replace(true);
+        request.extensions_mut().insert(peer);
         let (router, under_way) = (router.clone(), &under_way);
         async move {
             let response: Result<Response, Infallible> =

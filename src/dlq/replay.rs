@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::DlqError;
 use super::lanes::Lanes;
 use super::pace::Pace;
-use super::plan::{Plan, Planned, read};
+use super::plan::{Plan, Planned, Selection, read};
 use super::record::{key, record};
 use super::runs::{ENDED, PUBLISHED, STARTED, target};
 use crate::bus::{Bus, PublishError, Record};
@@ -135,6 +135,17 @@ pub struct Options<'a> {
     pub idempotency_key: Option<&'a str>,
 }
 
+impl Options<'_> {
+    /// All that was asked for, as a run keeps it.
+    #[must_use]
+    pub fn asked(&self, selection: &Selection) -> Value {
+        let mut asked = selection.to_json();
+        asked["rate"] = json!(self.rate);
+        asked["idempotency_key"] = json!(self.idempotency_key);
+        asked
+    }
+}
+
 impl Replay {
     /// Takes the plan's topics over a connection of the replay's own, and writes down that it
     /// begins.
@@ -219,15 +230,10 @@ async fn written(
     actor: &Actor,
 ) -> sqlx::Result<i64> {
     let now = OffsetDateTime::now_utc();
-    let mut selection = plan.selection.to_json();
-    selection["rate"] = json!(options.rate);
-    if let Some(key) = options.idempotency_key {
-        selection["idempotency_key"] = json!(key);
-    }
     let run = NewRun {
         topics,
         last_letter_id: plan.last_letter_id(),
-        selection: &selection,
+        selection: &options.asked(&plan.selection),
         total: count(plan.letters.len()),
     };
     let mut transaction = conn.begin().await?;

@@ -1,0 +1,427 @@
+//! What is seen of dead letters, and of what is decided on them.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::dlq::plan::{Group, LIVES_MAX, LeftOut, Plan};
+use crate::dlq::runs::Account;
+use crate::event::{DeadLetter, PayloadEncoding, Text};
+use crate::postgres::dead_letters::list::{self, Letter};
+use crate::postgres::dead_letters::replays::Run;
+
+/// The letters that a plan leaves out and names.
+const LEFT_OUT_MAX: usize = 100;
+
+/// A dead letter.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeadLetterView {
+    /// Its number.
+    pub id: i64,
+    /// The topic of the message that failed, to which a replay publishes it again.
+    pub original_topic: String,
+    /// The message: JSON as it came, or a string in base64 where it was no JSON; null where the
+    /// letter can't be read.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub original_message: Option<Box<RawValue>>,
+    /// Why it failed: a code, a colon, words.
+    pub error: String,
+    /// How many times it was tried.
+    pub retry_count: i32,
+    /// When it was given up, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub failed_at: OffsetDateTime,
+    /// What the message belongs to.
+    pub correlation_id: Option<String>,
+    /// `waiting`, `replayed` or `discarded`.
+    pub status: &'static str,
+    /// How often the message was published again, in this life and those before it.
+    pub replay_count: i32,
+    /// The topic that the letter lies on.
+    pub topic: String,
+    /// The partition there.
+    pub partition: i32,
+    /// Its place in the partition.
+    pub offset: i64,
+    /// The message's own id, by which consumers drop repeats.
+    pub event_id: Option<Uuid>,
+    /// The ledger that the message came from.
+    pub ledger: Option<String>,
+    /// The letter of the message's life before this one.
+    pub previous_id: Option<i64>,
+    /// The letter of its first life.
+    pub first_id: Option<i64>,
+    /// When the letter was found, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub indexed_at: OffsetDateTime,
+    /// When it was replayed or discarded, UTC.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub decided_at: Option<OffsetDateTime>,
+    /// By whom.
+    pub decided_by: Option<String>,
+    /// Why it was discarded.
+    pub reason: Option<String>,
+}
+
+impl DeadLetterView {
+    fn new(letter: Letter, original_message: Option<Box<RawValue>>) -> Self {
+        Self {
+            id: letter.id,
+            original_topic: letter.original_topic,
+            original_message,
+            error: letter.error,
+            retry_count: letter.retry_count,
+            failed_at: letter.failed_at,
+            correlation_id: letter.correlation_id,
+            status: letter.status.as_str(),
+            replay_count: letter.replay_count,
+            topic: letter.topic,
+            partition: letter.partition,
+            offset: letter.offset,
+            event_id: letter.event_id,
+            ledger: letter.ledger,
+            previous_id: letter.previous_id,
+            first_id: letter.first_id,
+            indexed_at: letter.indexed_at,
+            decided_at: letter.decided_at,
+            decided_by: letter.decided_by,
+            reason: letter.reason,
+        }
+    }
+}
+
+impl From<Letter> for DeadLetterView {
+    fn from(letter: Letter) -> Self {
+        let message = DeadLetter::from_json(&letter.letter).ok();
+        Self::new(letter, message.map(|read| read.original_message))
+    }
+}
+
+/// One of the lives of a message.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LifeView {
+    /// The number of its letter.
+    pub id: i64,
+    /// When the message was given up in this life, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub failed_at: OffsetDateTime,
+    /// Why.
+    pub error: String,
+    /// `waiting`, `replayed` or `discarded`.
+    pub status: &'static str,
+    /// How often the message had been published again.
+    pub replay_count: i32,
+    /// When the letter was replayed or discarded, UTC.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub decided_at: Option<OffsetDateTime>,
+    /// By whom.
+    pub decided_by: Option<String>,
+}
+
+impl From<&Letter> for LifeView {
+    fn from(letter: &Letter) -> Self {
+        Self {
+            id: letter.id,
+            failed_at: letter.failed_at,
+            error: letter.error.clone(),
+            status: letter.status.as_str(),
+            replay_count: letter.replay_count,
+            decided_at: letter.decided_at,
+            decided_by: letter.decided_by.clone(),
+        }
+    }
+}
+
+/// A dead letter with all that is known of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeadLetterDetailView {
+    /// The letter.
+    #[serde(flatten)]
+    pub letter: DeadLetterView,
+    /// `json`, or `base64` where the message was no JSON.
+    pub original_encoding: Option<&'static str>,
+    /// The message's key: a string, or `{"base64": …}` where it was no text.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub original_key: Option<Text>,
+    /// The message's headers as pairs, in order; values like the key's.
+    #[schema(value_type = Vec<Vec<serde_json::Value>>)]
+    pub original_headers: Vec<(String, Text)>,
+    /// Why the letter can't be read, where it can't.
+    pub unreadable: Option<String>,
+    /// Whether it had its lives, so that a replay has to insist.
+    pub needs_force: bool,
+    /// All letters of the same message, this one among them, in order.
+    pub lives: Vec<LifeView>,
+}
+
+impl DeadLetterDetailView {
+    /// The view of a letter, with the letters of all lives of its message.
+    #[must_use]
+    pub fn new(letter: Letter, lives: &[Letter]) -> Self {
+        let needs_force = letter.replay_count >= LIVES_MAX;
+        let lives = lives.iter().map(LifeView::from).collect();
+        match DeadLetter::from_json(&letter.letter) {
+            Ok(read) => Self {
+                original_encoding: Some(match read.original_encoding {
+                    PayloadEncoding::Json => "json",
+                    PayloadEncoding::Base64 => "base64",
+                }),
+                original_key: read.original_key,
+                original_headers: read.original_headers,
+                letter: DeadLetterView::new(letter, Some(read.original_message)),
+                unreadable: None,
+                needs_force,
+                lives,
+            },
+            Err(error) => Self {
+                original_encoding: None,
+                original_key: None,
+                original_headers: Vec::new(),
+                letter: DeadLetterView::new(letter, None),
+                unreadable: Some(error.to_string()),
+                needs_force,
+                lives,
+            },
+        }
+    }
+}
+
+/// The letters of one topic and error.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeadLetterGroupView {
+    /// The topic of the messages.
+    pub original_topic: String,
+    /// The error's text up to the first colon.
+    pub error_code: String,
+    /// Letters that wait.
+    pub waiting: i64,
+    /// Letters that were replayed.
+    pub replayed: i64,
+    /// Letters that were discarded.
+    pub discarded: i64,
+    /// When the oldest of those that wait failed, UTC.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub oldest_waiting_at: Option<OffsetDateTime>,
+    /// How long ago that was, in whole seconds.
+    pub oldest_waiting_seconds: Option<i64>,
+    /// When the newest of all failed, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub newest_at: OffsetDateTime,
+}
+
+/// How many dead letters there are, of what.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeadLetterStatsView {
+    /// Letters that wait.
+    pub waiting: i64,
+    /// Letters that were replayed.
+    pub replayed: i64,
+    /// Letters that were discarded.
+    pub discarded: i64,
+    /// By topic and error, those with the most that wait first.
+    pub groups: Vec<DeadLetterGroupView>,
+}
+
+impl DeadLetterStatsView {
+    /// The groups as they are seen at a time (UTC), and their sums.
+    #[must_use]
+    pub fn new(groups: Vec<list::Group>, now: OffsetDateTime) -> Self {
+        let sum = |of: fn(&list::Group) -> i64| groups.iter().map(of).fold(0, i64::saturating_add);
+        Self {
+            waiting: sum(|group| group.waiting),
+            replayed: sum(|group| group.replayed),
+            discarded: sum(|group| group.discarded),
+            groups: groups
+                .into_iter()
+                .map(|group| DeadLetterGroupView {
+                    oldest_waiting_seconds: group
+                        .oldest_waiting_at
+                        .map(|oldest| (now - oldest).whole_seconds().max(0)),
+                    original_topic: group.original_topic,
+                    error_code: group.error_code,
+                    waiting: group.waiting,
+                    replayed: group.replayed,
+                    discarded: group.discarded,
+                    oldest_waiting_at: group.oldest_waiting_at,
+                    newest_at: group.newest_at,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Letters of one topic and error that a replay publishes again.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReplayGroupView {
+    /// The topic that they go to.
+    pub original_topic: String,
+    /// The error's text up to the first colon.
+    pub error_code: String,
+    /// How many.
+    pub count: usize,
+    /// When the first of them failed, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub oldest_failed_at: OffsetDateTime,
+    /// When the last of them failed, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub newest_failed_at: OffsetDateTime,
+}
+
+impl From<&Group> for ReplayGroupView {
+    fn from(group: &Group) -> Self {
+        Self {
+            original_topic: group.original_topic.clone(),
+            error_code: group.error_code.clone(),
+            count: group.count,
+            oldest_failed_at: group.oldest_failed_at,
+            newest_failed_at: group.newest_failed_at,
+        }
+    }
+}
+
+/// A letter that was asked for and is not decided on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LeftOutView {
+    /// Its number.
+    pub id: i64,
+    /// `needs_force`, `unreadable`, `already_replayed` or `discarded`.
+    pub code: &'static str,
+    /// Why, for people.
+    pub detail: String,
+}
+
+impl From<&LeftOut> for LeftOutView {
+    fn from(left_out: &LeftOut) -> Self {
+        Self {
+            id: left_out.id,
+            code: left_out.why.code(),
+            detail: left_out.why.to_string(),
+        }
+    }
+}
+
+/// What a replay does.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReplayPlanView {
+    /// Letters that are published again.
+    pub total: usize,
+    /// The topics that they go to.
+    pub topics: Vec<String>,
+    /// The newest of them; 0 where there is none.
+    pub last_letter_id: i64,
+    /// The same by topic and error.
+    pub groups: Vec<ReplayGroupView>,
+    /// Letters that are left out because they had their lives.
+    pub needs_force: usize,
+    /// Letters that are left out in all.
+    pub left_out_count: usize,
+    /// The first 100 of those that are left out.
+    pub left_out: Vec<LeftOutView>,
+}
+
+impl From<&Plan> for ReplayPlanView {
+    fn from(plan: &Plan) -> Self {
+        let left_out = plan.left_out.iter().take(LEFT_OUT_MAX);
+        Self {
+            total: plan.letters.len(),
+            topics: plan.topics(),
+            last_letter_id: plan.last_letter_id(),
+            groups: plan.groups.iter().map(ReplayGroupView::from).collect(),
+            needs_force: plan.left_out_by("needs_force"),
+            left_out_count: plan.left_out.len(),
+            left_out: left_out.map(LeftOutView::from).collect(),
+        }
+    }
+}
+
+/// A letter that could not be replayed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReplayFailureView {
+    /// Its number.
+    pub id: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// A replay: on its way, or over.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReplayView {
+    /// Its number.
+    pub id: i64,
+    /// `running`, `done`, `cancelled`, or `interrupted`: stopped before its end.
+    pub status: &'static str,
+    /// The topics that it publishes to.
+    pub topics: Vec<String>,
+    /// Letters that belong to it.
+    pub total: i64,
+    /// Letters that were replayed.
+    pub replayed: i64,
+    /// Letters that could not be.
+    pub failed: i64,
+    /// Whether somebody asked it to stop.
+    pub cancel_requested: bool,
+    /// The newest letter that belongs to it.
+    pub last_letter_id: i64,
+    /// What was asked for.
+    #[schema(value_type = Object)]
+    pub selection: Option<Box<RawValue>>,
+    /// Who began it.
+    pub started_by: String,
+    /// From where.
+    pub host: String,
+    /// When, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// When it last came further, UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+    /// When it ended, or was found to have ended, UTC.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub finished_at: Option<OffsetDateTime>,
+    /// Why it ended, in words, where it came to say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
+    /// The first letters that could not be replayed, once it has ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub failures: Vec<ReplayFailureView>,
+}
+
+impl From<Run> for ReplayView {
+    fn from(run: Run) -> Self {
+        Self {
+            id: run.id,
+            status: run.status.as_str(),
+            topics: run.topics,
+            total: run.total,
+            replayed: run.replayed,
+            failed: run.failed,
+            cancel_requested: run.cancel_requested,
+            last_letter_id: run.last_letter_id,
+            // It was JSON when it was stored.
+            selection: RawValue::from_string(run.selection).ok(),
+            started_by: run.started_by,
+            host: run.host,
+            started_at: run.started_at,
+            updated_at: run.updated_at,
+            finished_at: run.finished_at,
+            ending: None,
+            failures: Vec::new(),
+        }
+    }
+}
+
+impl From<Account> for ReplayView {
+    fn from(account: Account) -> Self {
+        let failures = account.failures.into_iter();
+        Self {
+            ending: account.ending,
+            failures: failures
+                .map(|(id, reason)| ReplayFailureView { id, reason })
+                .collect(),
+            ..Self::from(account.run)
+        }
+    }
+}
