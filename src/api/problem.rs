@@ -143,22 +143,25 @@ impl From<PostError> for Problem {
 
 impl From<DlqError> for Problem {
     fn from(error: DlqError) -> Self {
+        let told = error.to_string();
         match error {
             DlqError::Busy { .. } => {
-                let detail = format!("Nothing was done: {error}. Try again when it has ended.");
+                let detail = format!("Nothing was done: {told}. Try again once it has ended.");
                 Self::new(kinds::REPLAY_RUNNING, detail)
             }
+            DlqError::Bus(_) => {
+                bus_unavailable("The bus can't be reached. Nothing was done; try again.")
+                    .caused_by(told)
+            }
+            DlqError::NobodyListens(_) => bus_unavailable(format!("Nothing was done: {told}.")),
             DlqError::Database(error) | DlqError::Lost { source: error, .. } => error.into(),
         }
     }
 }
 
 /// The bus is away, and what was asked for needs it.
-pub(super) fn bus_unavailable(cause: impl Into<String>) -> Problem {
-    let detail = "The bus can't be reached. Nothing was done; try again.";
-    Problem::new(kinds::BUS_UNAVAILABLE, detail)
-        .retry_after(5)
-        .caused_by(cause)
+pub(super) fn bus_unavailable(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(kinds::BUS_UNAVAILABLE, detail).retry_after(5)
 }
 
 fn database_unavailable(detail: &'static str) -> Problem {

@@ -52,6 +52,7 @@ pub(super) async fn start(
     let options = Options {
         rate: asked.rate,
         idempotency_key: Some(key.as_str()),
+        ..Options::default()
     };
     let selection = asked.selection(ledger)?;
     if !dry_run && let Some(answer) = repeat(&state, key.as_str(), &options, &selection).await? {
@@ -68,13 +69,9 @@ pub(super) async fn start(
         let plan = Some(view);
         return respond::ok(&ReplayAnswer { run: None, plan });
     }
-    let replayer = state
-        .replayer()
-        .ok_or_else(|| bus_unavailable("this instance has no bus"))?;
-    replayer
-        .check_bus()
-        .await
-        .map_err(|error| bus_unavailable(error.to_string()))?;
+    let no_bus = || bus_unavailable("This instance has no bus. Nothing was done.");
+    let replayer = state.replayer().ok_or_else(no_bus)?;
+    replayer.check_bus(&plan.topics()).await?;
     let id = replayer.start(plan, options, actor).await?;
     let run = database!(state, |conn| replays::find(conn, id, None));
     begun(run, Some(view))

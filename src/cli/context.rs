@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
 use super::output::Output;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Origin};
 use crate::engine::Engine;
 use crate::ledger::Ledger;
 use crate::postgres::{Settings, ledgers, migrate};
@@ -19,7 +19,6 @@ pub(crate) struct Context {
     /// Where data, notes and errors go.
     pub out: Output,
     /// Whether `--yes` answers every question.
-    #[expect(dead_code, reason = "no command asks anything yet")]
     pub yes: bool,
     /// Cancelled by Ctrl-C or SIGTERM.
     pub interrupt: CancellationToken,
@@ -84,6 +83,22 @@ impl Context {
             );
             Failure::Usage(message).into()
         })
+    }
+
+    /// The ledger that `--ledger` names on the command line; `None` without the option, whatever the
+    /// configuration says. For what belongs to no ledger, but may have come from one.
+    ///
+    /// # Errors
+    /// As [`Context::ledger`].
+    pub(crate) async fn ledger_flag(
+        &self,
+        conn: &mut PgConnection,
+    ) -> anyhow::Result<Option<String>> {
+        let setting = self.loaded.settings.iter().find(|s| s.key == "ledger");
+        match setting.map(|setting| &setting.origin) {
+            Some(Origin::Flag { .. }) => Ok(Some(self.ledger(conn).await?.name.to_string())),
+            _ => Ok(None),
+        }
     }
 
     /// The ledger, for a command that [stops itself](super::Command::stops_itself) and has begun

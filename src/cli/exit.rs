@@ -104,6 +104,8 @@ pub enum Failure {
     Busy(String),
     /// A dependency could not be reached: which, and what to do about it.
     Unreachable(String),
+    /// Nobody said yes: what was not done, and what to do about it.
+    Declined(String),
     /// Stopped by a signal: where, and how to go on.
     Interrupted(String),
 }
@@ -117,6 +119,7 @@ impl Failure {
             Self::Rejected { .. } => Exit::Rejected,
             Self::Busy(_) => Exit::Busy,
             Self::Unreachable(_) => Exit::Unreachable,
+            Self::Declined(_) => Exit::Declined,
             Self::Interrupted(_) => Exit::Interrupted,
         }
     }
@@ -129,6 +132,7 @@ impl fmt::Display for Failure {
             Self::Usage(message)
             | Self::Busy(message)
             | Self::Unreachable(message)
+            | Self::Declined(message)
             | Self::Interrupted(message) => f.write_str(message),
         }
     }

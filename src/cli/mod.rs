@@ -8,7 +8,9 @@ mod amount;
 mod bench;
 mod completions;
 mod config;
+mod confirm;
 mod context;
+mod dlq;
 mod exit;
 mod help;
 mod ledger;
@@ -18,10 +20,12 @@ mod outbox;
 mod output;
 mod page;
 mod progress;
+mod shell;
 mod status;
 mod transfer;
 mod wallet;
 mod when;
+mod who;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -116,6 +120,9 @@ enum Command {
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
+    /// Dead letters: messages that could not be handled
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Every dependency on one screen
     Status(status::Args),
     /// The configuration in effect
@@ -139,6 +146,7 @@ impl Command {
         match self {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
+            Self::Dlq(command) => command.stops_itself(),
             Self::Bench(_) => true,
             _ => false,
         }
@@ -265,6 +273,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
+        Command::Dlq(command) => dlq::run(context, command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),
         Command::Bench(command) => bench::run(context, command).await,

@@ -21,6 +21,28 @@ pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
         })
 }
 
+/// Reads a time as [`parse`] does, or how long before `now` it was: `90s`, `45m`, `2h`, `3d`.
+///
+/// # Errors
+/// Another form.
+pub(crate) fn parse_since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
+    let before = || {
+        let (number, seconds) = match text.split_at_checked(text.len().checked_sub(1)?)? {
+            (number, "s") => (number, 1),
+            (number, "m") => (number, 60),
+            (number, "h") => (number, 3_600),
+            (number, "d") => (number, 86_400),
+            _ => return None,
+        };
+        let number: u32 = number.parse().ok()?;
+        now.checked_sub(time::Duration::seconds(i64::from(number) * seconds))
+    };
+    match before() {
+        Some(time) => Ok(time),
+        None => parse(text).map_err(|error| format!("{error}, or how long ago: 45m, 2h, 3d")),
+    }
+}
+
 /// For people: `2026-11-22 09:30:00Z`.
 #[must_use]
 pub(crate) fn format(time: OffsetDateTime) -> String {
@@ -63,6 +85,23 @@ mod tests {
         assert_eq!(rfc3339(midnight), "2026-11-22T00:00:00Z");
         for text in ["", "yesterday", "22.11.2026", "2026-11-22 09:30"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_told_by_how_long_ago_it_was() {
+        let now = parse("2026-11-22T10:00:00Z").unwrap();
+        for (text, time) in [
+            ("90s", "2026-11-22T09:58:30Z"),
+            ("45m", "2026-11-22T09:15:00Z"),
+            ("2h", "2026-11-22T08:00:00Z"),
+            ("3d", "2026-11-19T10:00:00Z"),
+            ("2026-11-22", "2026-11-22T00:00:00Z"),
+        ] {
+            assert_eq!(parse_since(text, now).unwrap(), parse(time).unwrap());
+        }
+        for text in ["", "h", "-2h", "2 h", "2w", "é", "99999999999d"] {
+            assert!(parse_since(text, now).is_err(), "{text}");
         }
     }
 

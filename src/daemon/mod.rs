@@ -1,8 +1,9 @@
 //! `aegisd`: the API, the committer and the relay in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
-//! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the outbox as far as the bus
-//! lets it, the producer is flushed, connections close; all under one deadline.
+//! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the
+//! outbox as far as the bus lets it, the producer is flushed, connections close; all under one
+//! deadline.
 
 mod readiness;
 mod server;

@@ -1,12 +1,13 @@
 //! Why a decision was not carried out.
 
+use crate::bus::BusError;
 use crate::postgres::dead_letters::replays::Run;
 
 /// Why letters were not decided on, or not all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum DlqError {
     /// A replay is at a topic.
-    #[error("a replay is at {topic}{}", told(.by.as_deref()))]
+    #[error("{} is at {topic}{}", which(.by.as_deref()), told(.by.as_deref()))]
     Busy {
         /// The topic.
         topic: String,
@@ -16,6 +17,12 @@ pub enum DlqError {
     /// The database failed before anything was done.
     #[error("the dead letters can't be read or written: {0}")]
     Database(#[from] sqlx::Error),
+    /// The bus can't take the messages.
+    #[error("{0}")]
+    Bus(#[from] BusError),
+    /// Nobody within this process would hear of it.
+    #[error("nobody listens to {0} on the local bus, so that a replay would reach nobody")]
+    NobodyListens(String),
     /// The database failed in the middle of a replay. What was marked is done; a batch that was under
     /// way may have been published, and its letters wait as before.
     #[error("replay {run} lost the database behind {replayed} replayed letters: {source}")]
@@ -29,11 +36,14 @@ pub enum DlqError {
     },
 }
 
+fn which(run: Option<&Run>) -> String {
+    run.map_or_else(|| "a replay".to_owned(), |run| format!("replay {}", run.id))
+}
+
 fn told(run: Option<&Run>) -> String {
     run.map_or_else(String::new, |run| {
         format!(
-            ": number {}, which {} began on {}, and which has come to {} of {} letters",
-            run.id,
+            ", begun by {} from {}, {} of {} letters so far",
             run.started_by,
             run.host,
             run.replayed.saturating_add(run.failed),

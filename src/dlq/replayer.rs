@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::error::DlqError;
 use super::plan::Plan;
 use super::replay::{Notice, Options, Replay};
-use crate::bus::{Bus, BusError};
+use crate::bus::Bus;
 use crate::postgres::audit::Actor;
 use crate::postgres::dead_letters::lock;
 
@@ -40,12 +40,20 @@ impl Replayer {
         }
     }
 
-    /// Whether the bus is there, so that nothing is begun that can't go on.
+    /// Sees that the messages would reach somebody, so that nothing is begun in vain: that the bus
+    /// answers, and of the local one that it has a listener for every topic.
     ///
     /// # Errors
-    /// [`BusError::Unreachable`] where it isn't.
-    pub async fn check_bus(&self) -> Result<(), BusError> {
-        self.bus.ping(PING_MAX).await.map(|_| ())
+    /// [`DlqError::Bus`], [`DlqError::NobodyListens`].
+    pub async fn check_bus(&self, topics: &[String]) -> Result<(), DlqError> {
+        let info = self.bus.ping(PING_MAX).await?;
+        if let Bus::Kafka(_) = *self.bus {
+            return Ok(());
+        }
+        match topics.iter().find(|topic| !info.topics.contains(topic)) {
+            Some(topic) => Err(DlqError::NobodyListens(topic.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Begins a replay and returns; it goes on by itself. Its number.

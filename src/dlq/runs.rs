@@ -4,7 +4,9 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 
+use super::error::DlqError;
 use crate::postgres::audit::{self, Actor, Deed};
+use crate::postgres::dead_letters::lock;
 use crate::postgres::dead_letters::replays::{self, Run, RunStatus};
 
 /// What was done to a run, in the audit log.
@@ -80,6 +82,21 @@ pub async fn find(
         _ => audit::last_detail(conn, &target(id), ENDED).await?,
     };
     Ok(Some(Account::new(run, detail.as_ref())))
+}
+
+/// Sees that no replay is at any of these topics now.
+///
+/// # Errors
+/// [`DlqError::Busy`] where one is, [`DlqError::Database`].
+pub async fn check_free(conn: &mut PgConnection, topics: &[String]) -> Result<(), DlqError> {
+    let taken = lock::are_taken(conn, topics).await?;
+    let busy = topics.iter().zip(taken).find(|(_, taken)| *taken);
+    let Some((topic, _)) = busy else {
+        return Ok(());
+    };
+    let by = replays::running_on(conn, topic).await?.map(Box::new);
+    let topic = topic.clone();
+    Err(DlqError::Busy { topic, by })
 }
 
 /// Asks a run to stop, which it does behind the batch at hand: whether it runs and nobody had asked

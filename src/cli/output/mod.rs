@@ -192,6 +192,30 @@ impl Output {
         }
     }
 
+    /// Shows a person what is asked about, also where notes are not wanted: a question without its
+    /// subject could not be answered.
+    pub(crate) fn show_plan(&self, text: &str) {
+        self.say("", "", text.trim_end_matches('\n'));
+    }
+
+    /// A table for people on standard error, such as a plan's.
+    #[must_use]
+    pub(crate) fn error_table(&self, table: &Table) -> String {
+        table.horizontal(self.error_color, self.options.verbose)
+    }
+
+    /// A table for people that goes into [`Output::text`]: a line a row.
+    #[must_use]
+    pub(crate) fn horizontal(&self, table: &Table) -> String {
+        self.table_text(table)
+    }
+
+    /// A table for people that goes into [`Output::text`]: a line a field.
+    #[must_use]
+    pub(crate) fn vertical(&self, table: &Table) -> String {
+        table.vertical(self.color)
+    }
+
     /// Says that something looks wrong, though it stops nothing.
     pub(crate) fn warn(&self, message: &str) {
         if !self.options.quiet {

@@ -71,6 +71,8 @@ pub(crate) enum Tone {
 pub(crate) enum Cell {
     /// Text.
     Text(String),
+    /// Text of which a list for people shows the beginning.
+    Long(String),
     /// A number.
     Number(i128),
     /// Minor units: for people with the currency's decimals, in CSV as they are.
@@ -98,7 +100,7 @@ impl Cell {
 
     fn for_people(&self) -> String {
         let text = match self {
-            Self::Text(text) | Self::Word(text, _) => text.clone(),
+            Self::Text(text) | Self::Long(text) | Self::Word(text, _) => text.clone(),
             Self::Number(number) => number.to_string(),
             Self::Money(minor, Some(currency)) => amount::format(*minor, *currency),
             Self::Money(minor, None) => minor.to_string(),
@@ -111,7 +113,7 @@ impl Cell {
 
     fn for_programs(&self) -> String {
         match self {
-            Self::Text(text) | Self::Word(text, _) => text.clone(),
+            Self::Text(text) | Self::Long(text) | Self::Word(text, _) => text.clone(),
             Self::Number(number) | Self::Money(number, _) => number.to_string(),
             Self::Time(time) => when::rfc3339(*time),
             Self::Absent(_) => String::new(),
@@ -208,7 +210,10 @@ impl Table {
                 .iter()
                 .zip(row)
                 .filter(|(column, _)| shown(column));
-            table.add_row(cells.map(|(_, cell)| styled(cell)));
+            table.add_row(cells.map(|(_, cell)| match cell {
+                Cell::Long(text) if !verbose => styled(&Cell::Text(beginning(text))),
+                cell => styled(cell),
+            }));
         }
         let right = self.columns.iter().filter(shown).map(|column| column.right);
         for (column, right) in table.column_iter_mut().zip(right) {
@@ -250,6 +255,15 @@ impl Table {
             csv.write_record(row.iter().map(Cell::for_programs))?;
         }
         csv.flush()
+    }
+}
+
+/// As much of a text as stands well in a line among others.
+fn beginning(text: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text).trim_end()),
+        None => text.to_owned(),
     }
 }
 

@@ -321,7 +321,7 @@ pub async fn stats(
                 max(failed_at) AS newest_at
          FROM dead_letters WHERE ($1::text IS NULL OR ledger = $1)
          GROUP BY 1, 2
-         ORDER BY waiting DESC, 1, 2 COLLATE \"C\" LIMIT $2",
+         ORDER BY waiting DESC, 1, 2 LIMIT $2",
     )
     .bind(ledger)
     .bind(limit)

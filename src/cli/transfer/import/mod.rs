@@ -24,6 +24,7 @@ use anyhow::Context as _;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure, told};
 use crate::cli::output::Format;
+use crate::cli::shell;
 use crate::engine::REQUEST_COMMANDS_MAX;
 use outcomes::{Outcomes, OutcomesFormat};
 use post::{Import, Stop};
@@ -173,22 +174,11 @@ fn stopped(context: &Context, args: &Args, summary: &Summary, stop: Stop) -> any
 
 /// The same command with `--resume`.
 fn resume_command(command_line: &[String]) -> String {
-    let mut words: Vec<String> = command_line.iter().map(|word| quoted(word)).collect();
-    if let Some(program) = words.first_mut() {
-        *program = "aegisctl".to_owned();
-    }
+    let mut words = command_line.to_vec();
     if !words.iter().any(|word| word == "--resume") {
         words.push("--resume".to_owned());
     }
-    words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    shell::command(&words)
 }
 
 #[cfg(test)]

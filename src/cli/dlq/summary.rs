@@ -1,0 +1,144 @@
+//! How a replay ended, for people and for programs.
+
+use serde::Serialize;
+
+use super::letters;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::{Cell, Column, Format, Record};
+use crate::dlq::plan::Plan;
+use crate::view::{LeftOutView, ReplayFailureView, ReplayView};
+
+/// What came of a replay.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    /// The run; none where there was nothing to do.
+    pub run: Option<i64>,
+    /// `done`, `cancelled` or `interrupted`; `nothing` where there was nothing to do.
+    pub status: &'static str,
+    pub total: i64,
+    pub replayed: i64,
+    pub failed: i64,
+    pub left_out_count: usize,
+    pub left_out: Vec<LeftOutView>,
+    pub failures: Vec<ReplayFailureView>,
+    pub ending: Option<String>,
+    pub seconds: f64,
+    #[serde(skip)]
+    refused: usize,
+}
+
+impl Record for Summary {
+    const COLUMNS: &'static [Column] = &[
+        Column::number("run"),
+        Column::text("status"),
+        Column::number("total"),
+        Column::number("replayed"),
+        Column::number("failed"),
+        Column::number("left_out"),
+        Column::text("ending"),
+        Column::number("seconds"),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        let left_out = i64::try_from(self.left_out_count).unwrap_or(i64::MAX);
+        vec![
+            self.run.map_or(Cell::Absent("-"), Cell::from),
+            self.status.into(),
+            self.total.into(),
+            self.replayed.into(),
+            self.failed.into(),
+            left_out.into(),
+            Cell::optional(self.ending.as_deref()),
+            format!("{:.3}", self.seconds).into(),
+        ]
+    }
+}
+
+impl Summary {
+    /// Where there was nothing to do.
+    pub(super) fn nothing(plan: &Plan) -> Self {
+        let left_out = plan.left_out.iter().take(100).map(LeftOutView::from);
+        Self {
+            run: None,
+            status: "nothing",
+            total: 0,
+            replayed: 0,
+            failed: 0,
+            left_out_count: plan.left_out.len(),
+            left_out: left_out.collect(),
+            failures: Vec::new(),
+            ending: None,
+            seconds: 0.0,
+            refused: plan.refused(),
+        }
+    }
+
+    /// Of a run that has ended, and the plan that it carried out.
+    pub(super) fn of(run: ReplayView, plan: &Plan) -> Self {
+        let ended = run.finished_at.unwrap_or(run.updated_at);
+        let seconds = (ended - run.started_at).as_seconds_f64();
+        Self {
+            run: Some(run.id),
+            status: run.status,
+            total: run.total,
+            replayed: run.replayed,
+            failed: run.failed,
+            failures: run.failures,
+            ending: run.ending,
+            // Milliseconds are as much as anybody wants to read.
+            seconds: (seconds * 1_000.0).round() / 1_000.0,
+            ..Self::nothing(plan)
+        }
+    }
+
+    fn told(&self) -> String {
+        let mut told = format!("replayed {} of {}", self.replayed, letters(self.total));
+        if self.failed > 0 {
+            told.push_str(&format!(", {} failed", self.failed));
+        }
+        if self.left_out_count > 0 {
+            told.push_str(&format!(", {} left out", self.left_out_count));
+        }
+        if let Some(run) = self.run {
+            told.push_str(&format!(" (replay {run}, {:.1} s)", self.seconds));
+        }
+        told
+    }
+
+    /// Says it, and ends with what it means for the exit code.
+    pub(super) fn end(&self, context: &Context) -> anyhow::Result<Exit> {
+        if context.out.format() != Format::Table {
+            context.out.record(self)?;
+        }
+        let waiting = "the rest waits: go on with the same command";
+        match (self.status, self.ending.as_deref()) {
+            ("nothing", _) => context.out.note("nothing to replay"),
+            ("done", _) => context.out.note(&self.told()),
+            ("cancelled", _) => {
+                let message = format!("cancelled; {}; {waiting}", self.told());
+                return Err(Failure::Interrupted(message).into());
+            }
+            (_, Some(away)) if away.starts_with("the bus is away") => {
+                let message = format!("{away}; {}; {waiting} once it is back", self.told());
+                return Err(Failure::Unreachable(message).into());
+            }
+            _ => {
+                let message = format!("{}; {waiting}", self.told());
+                return Err(Failure::Interrupted(message).into());
+            }
+        }
+        Ok(match self.failed > 0 || self.refused > 0 {
+            true => Exit::Partly,
+            false => Exit::Done,
+        })
+    }
+}
+
+/// There is no replay of that number.
+pub(super) fn no_replay(id: i64) -> Failure {
+    Failure::Rejected {
+        code: "replay_not_found",
+        detail: format!("there is no replay {id}: `aegisctl dlq replays` lists them"),
+    }
+}
