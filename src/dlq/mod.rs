@@ -17,5 +17,4 @@ mod replayer;
 pub mod runs;
 
 pub use error::DlqError;
-pub use record::Unreadable;
 pub use replayer::Replayer;

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::record::{Unreadable, record};
+use super::record::record;
 use crate::bus::topics::original_of;
 use crate::postgres::dead_letters::decide::Read;
 use crate::postgres::dead_letters::list::{self, Filter, Letter, Status};
@@ -420,8 +420,13 @@ fn why_not(letter: &Letter, force: bool) -> Option<Why> {
         let replays = letter.replay_count;
         return Some(Why::NeedsForce { replays });
     }
-    let unreadable = |error: Unreadable| Why::Unreadable(error.to_string());
-    record(letter).err().map(unreadable)
+    unreadable(letter).map(Why::Unreadable)
+}
+
+/// Why a letter's message can't be published again, where it can't.
+#[must_use]
+pub fn unreadable(letter: &Letter) -> Option<String> {
+    record(letter).err().map(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const TRACESTATE: &str = "tracestate";
 
 /// Why a letter's message can't be published again.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub(super) enum Unreadable {
     /// The record is not a dead letter's JSON.
     #[error("it is not a dead letter that Aegis can read: {0}")]
     Letter(EventError),

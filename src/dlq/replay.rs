@@ -212,7 +212,7 @@ impl Replay {
             notice,
         };
         under_way.counts.total = count(under_way.left.len());
-        let ended = under_way.to_the_end(bus, self.pace, stop).await;
+        let ended = under_way.go_on(bus, self.pace, stop).await;
         ended.map_err(|source| DlqError::Lost {
             run: under_way.run,
             replayed: under_way.counts.replayed,
@@ -293,7 +293,7 @@ struct Outcome {
 }
 
 impl UnderWay<'_> {
-    async fn to_the_end(
+    async fn go_on(
         &mut self,
         bus: &Bus,
         mut pace: Pace,

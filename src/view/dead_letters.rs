@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::dlq::plan::{Group, LIVES_MAX, LeftOut, Plan};
+use crate::dlq::plan::{Group, LIVES_MAX, LeftOut, Plan, unreadable};
 use crate::dlq::runs::Account;
 use crate::event::{DeadLetter, PayloadEncoding, Text};
 use crate::postgres::dead_letters::list::{self, Letter};
@@ -24,7 +25,7 @@ pub struct DeadLetterView {
     pub original_topic: String,
     /// The message: JSON as it came, or a string in base64 where it was no JSON; null where the
     /// letter can't be read.
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<Value>)]
     pub original_message: Option<Box<RawValue>>,
     /// Why it failed: a code, a colon, words.
     pub error: String,
@@ -143,12 +144,11 @@ pub struct DeadLetterDetailView {
     /// `json`, or `base64` where the message was no JSON.
     pub original_encoding: Option<&'static str>,
     /// The message's key: a string, or `{"base64": …}` where it was no text.
-    #[schema(value_type = Option<serde_json::Value>)]
-    pub original_key: Option<Text>,
+    pub original_key: Option<Value>,
     /// The message's headers as pairs, in order; values like the key's.
-    #[schema(value_type = Vec<Vec<serde_json::Value>>)]
-    pub original_headers: Vec<(String, Text)>,
-    /// Why the letter can't be read, where it can't.
+    #[schema(value_type = Vec<Vec<Value>>)]
+    pub original_headers: Vec<(String, Value)>,
+    /// Why the message can't be published again, where it can't.
     pub unreadable: Option<String>,
     /// Whether it had its lives, so that a replay has to insist.
     pub needs_force: bool,
@@ -161,30 +161,37 @@ impl DeadLetterDetailView {
     #[must_use]
     pub fn new(letter: Letter, lives: &[Letter]) -> Self {
         let needs_force = letter.replay_count >= LIVES_MAX;
-        let lives = lives.iter().map(LifeView::from).collect();
-        match DeadLetter::from_json(&letter.letter) {
-            Ok(read) => Self {
-                original_encoding: Some(match read.original_encoding {
-                    PayloadEncoding::Json => "json",
-                    PayloadEncoding::Base64 => "base64",
-                }),
-                original_key: read.original_key,
-                original_headers: read.original_headers,
-                letter: DeadLetterView::new(letter, Some(read.original_message)),
-                unreadable: None,
-                needs_force,
-                lives,
-            },
-            Err(error) => Self {
-                original_encoding: None,
-                original_key: None,
-                original_headers: Vec::new(),
-                letter: DeadLetterView::new(letter, None),
-                unreadable: Some(error.to_string()),
-                needs_force,
-                lives,
-            },
+        let unreadable = unreadable(&letter);
+        let read = DeadLetter::from_json(&letter.letter).ok();
+        let encoding = read.as_ref().map(|read| match read.original_encoding {
+            PayloadEncoding::Json => "json",
+            PayloadEncoding::Base64 => "base64",
+        });
+        let (message, key, headers) = match read {
+            Some(read) => (
+                Some(read.original_message),
+                read.original_key,
+                read.original_headers,
+            ),
+            None => (None, None, Vec::new()),
+        };
+        let headers = headers.into_iter();
+        Self {
+            original_encoding: encoding,
+            original_key: key.map(json),
+            original_headers: headers.map(|(name, value)| (name, json(value))).collect(),
+            letter: DeadLetterView::new(letter, message),
+            unreadable,
+            needs_force,
+            lives: lives.iter().map(LifeView::from).collect(),
         }
+    }
+}
+
+fn json(text: Text) -> Value {
+    match text {
+        Text::Utf8(text) => Value::String(text),
+        Text::Bytes { base64 } => json!({ "base64": base64 }),
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::dead_letters::{letter, run};
 use crate::support::TestApi;
 
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
@@ -59,9 +60,23 @@ async fn every_path_is_described_with_its_errors_and_headers() {
     let expected = [
         "/livez",
         "/readyz",
+        "/v1/dead-letters",
+        "/v1/dead-letters/replays",
+        "/v1/dead-letters/replays/{id}",
+        "/v1/dead-letters/replays/{id}/cancel",
+        "/v1/dead-letters/stats",
+        "/v1/dead-letters/{id}",
+        "/v1/dead-letters/{id}/discard",
         "/v1/ledgers",
         "/v1/ledgers/{ledger}",
         "/v1/ledgers/{ledger}/balances",
+        "/v1/ledgers/{ledger}/dead-letters",
+        "/v1/ledgers/{ledger}/dead-letters/replays",
+        "/v1/ledgers/{ledger}/dead-letters/replays/{id}",
+        "/v1/ledgers/{ledger}/dead-letters/replays/{id}/cancel",
+        "/v1/ledgers/{ledger}/dead-letters/stats",
+        "/v1/ledgers/{ledger}/dead-letters/{id}",
+        "/v1/ledgers/{ledger}/dead-letters/{id}/discard",
         "/v1/ledgers/{ledger}/transactions",
         "/v1/ledgers/{ledger}/transactions/{id}",
         "/v1/ledgers/{ledger}/transfers",
@@ -131,6 +146,21 @@ async fn errors_are_described_where_they_can_happen() {
         wallet,
         "`fields_invalid`, `currency_needed`, `currency_unknown`"
     );
+    let letters = "/v1/dead-letters";
+    assert_eq!(
+        codes(&format!("{letters}/{{id}}"), "get", "404"),
+        "`dead_letter_not_found`"
+    );
+    assert_eq!(
+        codes(&format!("{letters}/{{id}}/discard"), "post", "409"),
+        "`dead_letter_decided`, `replay_running`"
+    );
+    let replays = format!("{letters}/replays");
+    assert_eq!(codes(&replays, "post", "409"), "`replay_running`");
+    assert!(codes(&replays, "post", "503").contains("`bus_unavailable`"));
+    let cancel = format!("{replays}/{{id}}/cancel");
+    assert_eq!(codes(&cancel, "post", "404"), "`replay_not_found`");
+    assert_eq!(codes(&cancel, "post", "422"), "`fields_invalid`");
 }
 
 #[tokio::test]
@@ -144,13 +174,15 @@ async fn the_examples_of_the_description_are_taken() {
         let body = json!({"address": address, "currency": "NGN", "min_balance": bound});
         api.post("/v1/ledgers/main/wallets", "k", body).await;
     }
+    letter(&api, "main").await;
+    run(&api, "main").await;
     let document = api.get("/openapi.json").await.body;
     let mut order: Vec<_> = operations(&document)
         .filter(|(_, method, _)| *method == "post")
         .collect();
     // The batch spends what the transaction brought.
     order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
-    assert_eq!(order.len(), 5);
+    assert_eq!(order.len(), 11);
     for (n, (path, _, operation)) in order.into_iter().enumerate() {
         let schema = resolved(
             &document,
@@ -158,7 +190,7 @@ async fn the_examples_of_the_description_are_taken() {
         );
         let answer = api
             .post(
-                &path.replace("{ledger}", "main"),
+                &path.replace("{ledger}", "main").replace("{id}", "1"),
                 &format!("k{n}"),
                 schema["example"].clone(),
             )
@@ -189,7 +221,7 @@ async fn the_fields_that_are_described_are_the_fields_that_are_read() {
             .keys()
             .cloned()
             .collect();
-        let path = path.replace("{ledger}", "main");
+        let path = path.replace("{ledger}", "main").replace("{id}", "1");
         let answer = api.post(&path, "k", json!({"nonsense": 1})).await;
         let unknown = answer.body["errors"].as_array().unwrap().last().unwrap()["problem"].clone();
         let (_, known) = unknown
@@ -206,8 +238,8 @@ async fn the_fields_that_are_described_are_the_fields_that_are_read() {
             .collect();
         let required: BTreeSet<&str> = schema["required"]
             .as_array()
-            .unwrap()
-            .iter()
+            .into_iter()
+            .flatten()
             .map(|name| name.as_str().unwrap())
             .collect();
         assert_eq!(missing, required, "{path}");

@@ -1,6 +1,10 @@
 //! The API over a database of its own, called without a network.
 
+use std::sync::Arc;
+
 use aegis::api::{ApiState, Limits, Readiness, router};
+use aegis::bus::{Bus, LocalBus};
+use aegis::dlq::Replayer;
 use aegis::engine::{self, Committer, Engine};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -16,6 +20,7 @@ use crate::common::ledger::{main_ledger, wallet};
 pub struct TestApi {
     pub router: Router,
     pub readiness: watch::Sender<Readiness>,
+    pub bus: LocalBus,
     pub database: TestDatabase,
 }
 
@@ -64,10 +69,14 @@ impl TestApi {
         let engine = Engine::new(&database.settings(), "aegis.transactions");
         let (committer, _) = Committer::start(engine, engine::Limits::default());
         let (readiness, reported) = watch::channel(Readiness::default());
-        let state = ApiState::new(committer, database.pool().clone(), limits, reported);
+        let bus = LocalBus::default();
+        let pool = database.pool().clone();
+        let replayer = Replayer::new(pool.clone(), Arc::new(Bus::Local(bus.clone())));
+        let state = ApiState::new(committer, pool, limits, reported).with_replayer(replayer);
         Self {
             router: router(state),
             readiness,
+            bus,
             database,
         }
     }

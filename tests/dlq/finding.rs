@@ -161,7 +161,7 @@ async fn a_letter_that_can_not_be_read_is_shown_all_the_same() {
     assert!(shown["unreadable"].is_string());
     let text = scene.run(&["dlq", "show", &id]).exits(0).stdout;
     assert!(
-        text.contains("can't be read") && !text.contains('\x1b'),
+        text.contains("can't be published again") && !text.contains('\x1b'),
         "{text}"
     );
     scene.run(&["dlq", "list"]).exits(0);

@@ -1,13 +1,13 @@
 //! `aegisctl dlq show`.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::list::status_cell;
 use super::unknown;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cell, Column, Format, Record, Table};
-use crate::event::Text;
 use crate::postgres::dead_letters::list;
 use crate::view::{DeadLetterDetailView, DeadLetterView, LifeView};
 
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Args {
 #[derive(Serialize)]
 struct Header {
     name: String,
-    value: Text,
+    value: Value,
 }
 
 impl Record for Header {
@@ -63,10 +63,11 @@ impl Record for LifeView {
     }
 }
 
-fn shown(text: &Text) -> String {
-    match text {
-        Text::Utf8(text) => text.clone(),
-        Text::Bytes { base64 } => format!("base64 {base64}"),
+/// Text as it is, other bytes in base64.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => format!("base64 {}", other["base64"].as_str().unwrap_or_default()),
     }
 }
 
@@ -97,7 +98,7 @@ fn for_people(context: &Context, view: &DeadLetterDetailView) -> anyhow::Result<
     head.row(cells);
     let mut text = out.vertical(&head);
     if let Some(why) = &view.unreadable {
-        text.push_str(&format!("\nThe letter can't be read: {why}\n"));
+        text.push_str(&format!("\nThe message can't be published again: {why}\n"));
     }
     if let Some(key) = &view.original_key {
         text.push_str(&format!("\nKey: {}\n", printable(&shown(key))));
