@@ -28,7 +28,7 @@ const GROUPS_MAX: i64 = 1_000;
 ///
 /// In order of their numbers, which is the order in which they were found. Those that wait, unless
 /// `status` says otherwise.
-#[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters",
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "dead-letters",
     params(
         ("status" = Option<String>, Query, description = "`waiting` unless said, `replayed`, `discarded` or `all`."),
         ("topic" = Option<String>, Query, description = "Only those whose message was on this topic."),
@@ -89,7 +89,7 @@ fn searched(text: &str) -> Result<String, Wrong> {
 ///
 /// By the topic of their messages and the code of their errors, which is the text up to the first
 /// colon; the 1,000 groups with the most that wait.
-#[utoipa::path(get, path = "/v1/dead-letters/stats", tag = "dead letters",
+#[utoipa::path(get, path = "/v1/dead-letters/stats", tag = "dead-letters",
     responses((status = 200, description = "The counts.", body = DeadLetterStatsView)),
 )]
 pub(super) async fn stats(
@@ -109,7 +109,7 @@ pub(super) async fn stats(
 /// Get a dead letter
 ///
 /// With the message that failed, its key and headers, and the letters of all its lives.
-#[utoipa::path(get, path = "/v1/dead-letters/{id}", tag = "dead letters",
+#[utoipa::path(get, path = "/v1/dead-letters/{id}", tag = "dead-letters",
     params(("id" = i64, Path, description = "The letter's number.")),
     responses((status = 200, description = "The letter.", body = DeadLetterDetailView)),
 )]
@@ -153,7 +153,7 @@ async fn named(state: &ApiState, id: &str, ledger: Option<&str>) -> Result<Lette
 ///
 /// It stays, with the reason, and is not replayed any more. Discarding it again with the same reason
 /// is answered as a repeat.
-#[utoipa::path(post, path = "/v1/dead-letters/{id}/discard", tag = "dead letters",
+#[utoipa::path(post, path = "/v1/dead-letters/{id}/discard", tag = "dead-letters",
     params(("id" = i64, Path, description = "The letter's number.", example = "17")),
     request_body = DiscardRequest,
     responses((status = 200, description = "The letter as it stands now.", body = DeadLetterDetailView)),

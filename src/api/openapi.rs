@@ -53,7 +53,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
-        (name = "dead letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
+        (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
 )]

@@ -33,7 +33,7 @@ use crate::view::{ReplayPlanView, ReplayView};
 /// they had handled. What is replayed is pinned when it begins: letters that come back are not part
 /// of it. One replay a topic at a time. It goes on by itself; look at it, or cancel it, by its
 /// number.
-#[utoipa::path(post, path = "/v1/dead-letters/replays", tag = "dead letters",
+#[utoipa::path(post, path = "/v1/dead-letters/replays", tag = "dead-letters",
     request_body = ReplayRequest,
     responses(
         (status = 202, description = "It has begun.", body = ReplayAnswer),
@@ -197,7 +197,7 @@ fn unclear(problem: &'static str) -> Problem {
 /// List replays
 ///
 /// The newest first.
-#[utoipa::path(get, path = "/v1/dead-letters/replays", tag = "dead letters",
+#[utoipa::path(get, path = "/v1/dead-letters/replays", tag = "dead-letters",
     params(("limit" = Option<i64>, Query), ("after" = Option<String>, Query)),
     responses((status = 200, description = "A page of replays.", body = Page<ReplayView>)),
 )]
@@ -225,7 +225,7 @@ pub(super) async fn list(
 ///
 /// How far it has come, and once it has ended why, with the first letters that could not be
 /// replayed.
-#[utoipa::path(get, path = "/v1/dead-letters/replays/{id}", tag = "dead letters",
+#[utoipa::path(get, path = "/v1/dead-letters/replays/{id}", tag = "dead-letters",
     params(("id" = i64, Path, description = "The replay's number.")),
     responses((status = 200, description = "The replay.", body = ReplayView)),
 )]
@@ -257,7 +257,7 @@ async fn named(state: &ApiState, id: &str, ledger: Option<&str>) -> Result<Accou
 ///
 /// It stops behind the batch at hand; what was replayed stays so, the rest waits. One that has ended
 /// is answered as it stands.
-#[utoipa::path(post, path = "/v1/dead-letters/replays/{id}/cancel", tag = "dead letters",
+#[utoipa::path(post, path = "/v1/dead-letters/replays/{id}/cancel", tag = "dead-letters",
     params(("id" = i64, Path, description = "The replay's number.", example = "3")),
     request_body = CancelRequest,
     responses((status = 200, description = "The replay as it stands.", body = ReplayView)),

@@ -7,6 +7,15 @@ use dialoguer::{Confirm, Error};
 
 use super::context::Context;
 use super::exit::Failure;
+use super::output::Table;
+
+/// Shows a plan, as a table for people, before [`confirm`] asks about it.
+pub(crate) fn show(context: &Context, plan: &Table) {
+    let out = &context.out;
+    if !(context.yes && out.is_quiet()) {
+        out.subject(&out.error_table(plan));
+    }
+}
 
 /// Returns once a person, or `--yes`, has said yes to what was shown before.
 ///

@@ -73,7 +73,7 @@ impl Exit {
             Self::Usage => "the command line or the configuration is wrong; nothing was done",
             Self::Rejected => "a rule of the ledger said no; the code tells which",
             Self::Found => "something was found wrong (verify, reconcile, balance)",
-            Self::Partly => "partly done: some items were rejected or could not be read",
+            Self::Partly => "partly done: some items failed, were rejected or could not be read",
             Self::Busy => "another run is at it",
             Self::Unreachable => "a dependency could not be reached",
             Self::Declined => "a person said no, or there was no terminal to ask on",

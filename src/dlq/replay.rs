@@ -84,7 +84,9 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn status(&self) -> RunStatus {
+    /// What the run's row says.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
         match self {
             Self::Done => RunStatus::Done,
             Self::Cancelled => RunStatus::Cancelled,
@@ -92,7 +94,9 @@ impl Ending {
         }
     }
 
-    fn told(&self) -> String {
+    /// In words.
+    #[must_use]
+    pub fn told(&self) -> String {
         match self {
             Self::Done => "done".to_owned(),
             Self::Cancelled => "cancelled".to_owned(),
@@ -111,6 +115,8 @@ pub struct Report {
     pub counts: Counts,
     /// How it ended.
     pub ending: Ending,
+    /// The first letters that could not be replayed, each with the reason.
+    pub failures: Vec<(i64, String)>,
 }
 
 /// A replay that has its topics and has not published anything yet. Dropped, it gives the topics
@@ -339,6 +345,7 @@ impl UnderWay<'_> {
             run: self.run,
             counts: self.counts,
             ending,
+            failures: std::mem::take(&mut self.failures),
         })
     }
 

@@ -22,7 +22,9 @@ async fn a_run_that_lost_its_connection_lost_its_topic_and_marks_nothing_more() 
     let bus = scene.kafka();
     let running = tokio::spawn(async move {
         let never = CancellationToken::new();
-        let mut notice = |_: Notice<'_>| drop(further.send(()));
+        let mut notice = |_: Notice<'_>| {
+            let _ = further.send(());
+        };
         replay.run(&bus, &never, &mut notice).await
     });
     came_further.recv().await.unwrap();

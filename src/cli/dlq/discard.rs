@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{failure, letters, unknown};
-use crate::cli::confirm::confirm;
+use crate::cli::confirm::{self, confirm};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cell, Column, Format, Record, Table};
@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     if !made.letters.is_empty() {
         let views = made.letters.iter().cloned();
         let views: Vec<DeadLetterView> = views.map(DeadLetterView::from).collect();
-        out.show_plan(&out.error_table(&Table::of(&views)));
+        confirm::show(context, &Table::of(&views));
     }
     for left in &made.left_out {
         out.note(&format!("left out: letter {} {}", left.id, left.why));

@@ -3,14 +3,15 @@
 use time::OffsetDateTime;
 
 use super::letters;
+use crate::cli::confirm;
 use crate::cli::context::Context;
-use crate::cli::output::{Cell, Column, Output, Table};
+use crate::cli::output::{Cell, Column, Format, Output, Table};
 use crate::cli::when;
 use crate::dlq::plan::{LeftOut, Plan};
 use crate::view::ReplayPlanView;
 
 /// The letters left out that are named one by one.
-const NAMED_MAX: usize = 20;
+const NAMED_MAX: usize = 10;
 
 const COLUMNS: &[Column] = &[
     Column::text("original_topic"),
@@ -45,7 +46,7 @@ fn groups(plan: &Plan, age: bool) -> Table {
 /// The plan as data, for `--dry-run`.
 pub(super) fn print(context: &Context, plan: &Plan) -> anyhow::Result<()> {
     let out = &context.out;
-    let people = out.format() == crate::cli::output::Format::Table;
+    let people = out.format() == Format::Table;
     match people && plan.groups.is_empty() {
         true => out.note("nothing would be replayed"),
         false => out.document(&ReplayPlanView::from(plan), None, &groups(plan, people))?,
@@ -62,9 +63,9 @@ pub(super) fn print(context: &Context, plan: &Plan) -> anyhow::Result<()> {
 }
 
 /// The plan for a person who is about to be asked.
-pub(super) fn show(out: &Output, plan: &Plan) {
-    out.show_plan(&out.error_table(&groups(plan, true)));
-    tell_left_out(out, &plan.left_out);
+pub(super) fn show(context: &Context, plan: &Plan) {
+    confirm::show(context, &groups(plan, true));
+    tell_left_out(&context.out, &plan.left_out);
 }
 
 /// Says which letters are left out, and why.

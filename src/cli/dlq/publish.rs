@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -80,6 +80,7 @@ async fn here(
     rate: Option<NonZeroU32>,
     bus: &Bus,
 ) -> anyhow::Result<Summary> {
+    let began = Instant::now();
     let options = Options {
         rate,
         ..Options::default()
@@ -110,9 +111,7 @@ async fn here(
         anyhow::Error::from(error)
             .context("what was marked stays replayed; go on with the same command")
     })?;
-    // The connection that held the topics went with the replay.
-    let mut conn = context.connect().await?;
-    ended(&mut conn, report.run, &plan).await
+    Ok(Summary::here(report, &plan, began.elapsed()))
 }
 
 /// What a person sees on the way. Shared between the replay and whoever interrupts it.
@@ -184,17 +183,13 @@ async fn within(
         let never = tokio_util::sync::CancellationToken::new();
         follow(context, &mut conn, id, &never).await?;
     }
-    let summary = ended(&mut conn, id, &plan).await?;
+    let found = runs::find(&mut conn, id, None, OffsetDateTime::now_utc()).await?;
+    let account = found.ok_or_else(|| no_replay(id))?;
+    let summary = Summary::elsewhere(account.into(), &plan);
     for failed in &summary.failures {
         context
             .out
             .warn(&format!("letter {}: {}", failed.id, failed.reason));
     }
     Ok(summary)
-}
-
-async fn ended(conn: &mut PgConnection, id: i64, plan: &Plan) -> anyhow::Result<Summary> {
-    let found = runs::find(conn, id, None, OffsetDateTime::now_utc()).await?;
-    let account = found.ok_or_else(|| no_replay(id))?;
-    Ok(Summary::of(account.into(), plan))
 }

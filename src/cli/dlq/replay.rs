@@ -134,7 +134,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         plan::tell_left_out(&context.out, &plan.left_out);
         return Summary::nothing(&plan).end(context);
     }
-    plan::show(&context.out, &plan);
+    plan::show(context, &plan);
     let way = context
         .unless_interrupted(async {
             runs::check_free(&mut conn, &plan.topics())

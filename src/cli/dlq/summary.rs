@@ -1,5 +1,7 @@
 //! How a replay ended, for people and for programs.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::letters;
@@ -7,6 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Cell, Column, Format, Record};
 use crate::dlq::plan::Plan;
+use crate::dlq::replay::Report;
 use crate::view::{LeftOutView, ReplayFailureView, ReplayView};
 
 /// What came of a replay.
@@ -19,6 +22,8 @@ pub(super) struct Summary {
     pub total: i64,
     pub replayed: i64,
     pub failed: i64,
+    /// Letters that somebody else decided on after the plan was made.
+    pub decided_meanwhile: i64,
     pub left_out_count: usize,
     pub left_out: Vec<LeftOutView>,
     pub failures: Vec<ReplayFailureView>,
@@ -65,6 +70,7 @@ impl Summary {
             total: 0,
             replayed: 0,
             failed: 0,
+            decided_meanwhile: 0,
             left_out_count: plan.left_out.len(),
             left_out: left_out.collect(),
             failures: Vec::new(),
@@ -74,20 +80,39 @@ impl Summary {
         }
     }
 
-    /// Of a run that has ended, and the plan that it carried out.
-    pub(super) fn of(run: ReplayView, plan: &Plan) -> Self {
+    /// Of a run that ended here, and the plan that it carried out.
+    pub(super) fn here(report: Report, plan: &Plan, took: Duration) -> Self {
+        let failures = report.failures.into_iter();
+        Self {
+            run: Some(report.run),
+            status: report.ending.status().as_str(),
+            total: report.counts.total,
+            replayed: report.counts.replayed,
+            failed: report.counts.failed,
+            decided_meanwhile: report.counts.dropped,
+            failures: failures
+                .map(|(id, reason)| ReplayFailureView { id, reason })
+                .collect(),
+            ending: Some(report.ending.told()),
+            seconds: rounded(took.as_secs_f64()),
+            ..Self::nothing(plan)
+        }
+    }
+
+    /// Of a run that ended elsewhere, and the plan that it carried out.
+    pub(super) fn elsewhere(run: ReplayView, plan: &Plan) -> Self {
         let ended = run.finished_at.unwrap_or(run.updated_at);
-        let seconds = (ended - run.started_at).as_seconds_f64();
+        let planned = i64::try_from(plan.letters.len()).unwrap_or(i64::MAX);
         Self {
             run: Some(run.id),
             status: run.status,
             total: run.total,
             replayed: run.replayed,
             failed: run.failed,
+            decided_meanwhile: planned.saturating_sub(run.total),
             failures: run.failures,
             ending: run.ending,
-            // Milliseconds are as much as anybody wants to read.
-            seconds: (seconds * 1_000.0).round() / 1_000.0,
+            seconds: rounded((ended - run.started_at).as_seconds_f64()),
             ..Self::nothing(plan)
         }
     }
@@ -96,6 +121,10 @@ impl Summary {
         let mut told = format!("replayed {} of {}", self.replayed, letters(self.total));
         if self.failed > 0 {
             told.push_str(&format!(", {} failed", self.failed));
+        }
+        if self.decided_meanwhile > 0 {
+            let count = self.decided_meanwhile;
+            told.push_str(&format!(", {count} decided on by somebody else meanwhile"));
         }
         if self.left_out_count > 0 {
             told.push_str(&format!(", {} left out", self.left_out_count));
@@ -133,6 +162,11 @@ impl Summary {
             false => Exit::Done,
         })
     }
+}
+
+/// To milliseconds, which is as much as anybody wants to read.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1_000.0).round() / 1_000.0
 }
 
 /// There is no replay of that number.

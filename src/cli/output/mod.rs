@@ -194,7 +194,7 @@ impl Output {
 
     /// Shows a person what is asked about, also where notes are not wanted: a question without its
     /// subject could not be answered.
-    pub(crate) fn show_plan(&self, text: &str) {
+    pub(crate) fn subject(&self, text: &str) {
         self.say("", "", text.trim_end_matches('\n'));
     }
 
