@@ -3,6 +3,7 @@
 //! Names and shapes stand in the interface's documentation and stay.
 
 mod dead_letters;
+mod replays;
 
 use std::num::ParseIntError;
 
@@ -16,9 +17,9 @@ use crate::postgres::ledgers::{Balance, Founded};
 use crate::postgres::transactions::StatementLine;
 
 pub use dead_letters::{
-    DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LeftOutView,
-    LifeView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView,
+    DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
+pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]

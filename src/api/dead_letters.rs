@@ -17,7 +17,7 @@ use super::schema::{DiscardRequest, Page};
 use super::state::database;
 use super::values::Searched;
 use crate::dlq::discard::{self, DiscardPlan, Reason};
-use crate::dlq::plan::original_topic;
+use crate::dlq::selection::original_topic;
 use crate::postgres::dead_letters::list::{self, Filter, Letter, Status};
 use crate::view::{DeadLetterDetailView, DeadLetterStatsView, DeadLetterView};
 

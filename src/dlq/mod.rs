@@ -15,6 +15,12 @@ mod record;
 pub mod replay;
 mod replayer;
 pub mod runs;
+pub mod selection;
+mod under_way;
 
 pub use error::DlqError;
 pub use replayer::Replayer;
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}

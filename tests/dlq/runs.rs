@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use aegis::bus::{Bus, LocalBus};
 use aegis::dlq::DlqError;
-use aegis::dlq::plan::{Selection, Which};
 use aegis::dlq::replay::{Ending, Notice, Options};
+use aegis::dlq::selection::{Selection, Which};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Scene, all, header};

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use aegis::bus::{Bus, KafkaBus, KafkaOptions};
 use aegis::dlq::DlqError;
-use aegis::dlq::plan::{Plan, Selection, Which};
+use aegis::dlq::plan::Plan;
 use aegis::dlq::replay::{Notice, Options, Replay, Report};
+use aegis::dlq::selection::{Selection, Which};
 use aegis::event::{DeadLetter, Original};
 use aegis::postgres::audit::Actor;
 use serde_json::Value;

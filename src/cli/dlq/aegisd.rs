@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
 use crate::cli::who;
-use crate::dlq::plan::{Plan, Which};
+use crate::dlq::plan::Plan;
+use crate::dlq::selection::Which;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);

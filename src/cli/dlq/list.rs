@@ -8,7 +8,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Cell, Column, Record, Tone};
 use crate::cli::page::{PageArgs, Paging};
 use crate::cli::when;
-use crate::dlq::plan::original_topic;
+use crate::dlq::selection::original_topic;
 use crate::postgres::dead_letters::list::{self, Filter, Status};
 use crate::view::DeadLetterView;
 

@@ -11,8 +11,9 @@ use super::{failure, letters, list, plan, unknown};
 use crate::cli::confirm::confirm;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::dlq::plan::{IDS_MAX, Plan, Selection, Which};
+use crate::dlq::plan::Plan;
 use crate::dlq::runs;
+use crate::dlq::selection::{IDS_MAX, Selection, Which};
 
 /// Publish letters' messages to their topics again
 ///
