@@ -21,3 +21,4 @@ mod finding;
 mod messages;
 mod runs;
 mod stopping;
+mod through_aegisd;

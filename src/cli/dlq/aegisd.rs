@@ -56,22 +56,22 @@ impl Aegisd {
     pub(super) async fn check(&self, plan: &Plan) -> anyhow::Result<()> {
         let mut body = self.body(plan, None);
         body["dry_run"] = json!(true);
-        let answer = self.ask(&body).await?;
-        let theirs = &answer["plan"];
+        let theirs = match self.ask(&body).await {
+            Ok(answer) => answer["plan"].clone(),
+            Err(error) if is_not_found(&error) => Value::Null,
+            Err(error) => return Err(error),
+        };
         let same = theirs["total"] == json!(plan.letters.len())
             && theirs["last_letter_id"] == json!(plan.last_letter_id());
         if same {
             return Ok(());
         }
         let message = format!(
-            "the aegisd at {} would replay {} letters up to {}, and this database holds {} up to {}: \
-             it works on another database, or letters came in or were decided on just now; nothing \
-             was done",
+            "the aegisd at {} sees other letters than this database holds ({} instead of {}): it \
+             works on another database, or letters were decided on just now; nothing was done",
             self.place,
-            theirs["total"],
-            theirs["last_letter_id"],
+            theirs["total"].as_u64().unwrap_or_default(),
             plan.letters.len(),
-            plan.last_letter_id()
         );
         Err(Failure::Usage(message).into())
     }
@@ -168,6 +168,11 @@ fn refused(place: &str, status: u16, body: &Value) -> anyhow::Error {
         (429 | 503 | 504, _) => Failure::Unreachable(told).into(),
         _ => anyhow::anyhow!("{told} ({status} {code})"),
     }
+}
+
+fn is_not_found(error: &anyhow::Error) -> bool {
+    let failure = error.downcast_ref::<Failure>();
+    matches!(failure, Some(Failure::Rejected { .. }))
 }
 
 /// The innermost cause, which says what the operating system said.
