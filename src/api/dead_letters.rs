@@ -110,7 +110,7 @@ pub(super) async fn stats(
 ///
 /// With the message that failed, its key and headers, and the letters of all its lives.
 #[utoipa::path(get, path = "/v1/dead-letters/{id}", tag = "dead-letters",
-    params(("id" = i64, Path, description = "The letter's number.")),
+    params(("id" = i64, Path, description = "The letter's number.", example = "17")),
     responses((status = 200, description = "The letter.", body = DeadLetterDetailView)),
 )]
 pub(super) async fn show(

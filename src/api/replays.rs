@@ -227,7 +227,7 @@ pub(super) async fn list(
 /// How far it has come, and once it has ended why, with the first letters that could not be
 /// replayed.
 #[utoipa::path(get, path = "/v1/dead-letters/replays/{id}", tag = "dead-letters",
-    params(("id" = i64, Path, description = "The replay's number.")),
+    params(("id" = i64, Path, description = "The replay's number.", example = "3")),
     responses((status = 200, description = "The replay.", body = ReplayView)),
 )]
 pub(super) async fn show(

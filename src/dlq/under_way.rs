@@ -74,15 +74,15 @@ impl UnderWay<'_> {
                 () = stop.cancelled() => break Ending::Stopped,
                 most = pace.turn() => most,
             };
+            if replays::is_cancelled(&mut self.conn, self.run).await? {
+                break Ending::Cancelled;
+            }
             let outcome = self.publish(bus, most).await?;
             // Published and not marked: here a crash has messages published twice. (replay.after_publish)
             let outage = outcome.outage.clone();
             let came_further = !outcome.replayed.is_empty();
-            let cancelled = self.mark(outcome).await?;
+            self.mark(outcome).await?;
             (self.notice)(Notice::Progress(self.counts));
-            if cancelled && !self.left.is_empty() {
-                break Ending::Cancelled;
-            }
             let Some(reason) = outage else {
                 away = Away::default();
                 continue;
@@ -191,8 +191,8 @@ impl UnderWay<'_> {
         }
     }
 
-    /// Writes down what came of a batch: whether somebody asked the run to stop.
-    async fn mark(&mut self, outcome: Outcome) -> sqlx::Result<bool> {
+    /// Writes down what came of a batch.
+    async fn mark(&mut self, outcome: Outcome) -> sqlx::Result<()> {
         let now = OffsetDateTime::now_utc();
         let mut transaction = self.conn.begin().await?;
         let by = &self.actor.name;
@@ -218,7 +218,7 @@ impl UnderWay<'_> {
             failed: count(outcome.failed.len()),
             dropped: outcome.dropped.saturating_add(overtaken),
         };
-        let cancelled = replays::advance(&mut transaction, self.run, step, now).await?;
+        replays::advance(&mut transaction, self.run, step, now).await?;
         transaction.commit().await?;
         self.counts.replayed += step.replayed;
         self.counts.failed += step.failed;
@@ -228,16 +228,13 @@ impl UnderWay<'_> {
             self.left.push_front(planned);
         }
         for (id, reason) in outcome.failed {
-            let reason_told = &reason;
-            (self.notice)(Notice::Failed {
-                id,
-                reason: reason_told,
-            });
+            let told: &str = &reason;
+            (self.notice)(Notice::Failed { id, reason: told });
             if self.failures.len() < FAILURES_MAX {
                 self.failures.push((id, reason));
             }
         }
-        Ok(cancelled)
+        Ok(())
     }
 
     async fn end(&mut self, ending: &Ending) -> sqlx::Result<()> {

@@ -169,7 +169,20 @@ pub struct Step {
     pub dropped: i64,
 }
 
-/// Says how much further a run has come: whether somebody asked it to stop.
+/// Whether somebody asked a run to stop.
+///
+/// # Errors
+/// Where the database fails; `RowNotFound` where the run is no longer running.
+pub async fn is_cancelled(conn: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "SELECT cancel_requested FROM dead_letter_replays WHERE id = $1 AND status = 'running'",
+    )
+    .bind(id)
+    .fetch_one(conn)
+    .await
+}
+
+/// Says how much further a run has come.
 ///
 /// # Errors
 /// Where the database fails; `RowNotFound` where the run is no longer running.
@@ -178,20 +191,23 @@ pub async fn advance(
     id: i64,
     step: Step,
     at: OffsetDateTime,
-) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
+) -> sqlx::Result<()> {
+    let done = sqlx::query(
         "UPDATE dead_letter_replays
          SET replayed = replayed + $2, failed = failed + $3, total = total - $4, updated_at = $5
-         WHERE id = $1 AND status = 'running'
-         RETURNING cancel_requested",
+         WHERE id = $1 AND status = 'running'",
     )
     .bind(id)
     .bind(step.replayed)
     .bind(step.failed)
     .bind(step.dropped)
     .bind(at)
-    .fetch_one(conn)
-    .await
+    .execute(conn)
+    .await?;
+    match done.rows_affected() {
+        0 => Err(sqlx::Error::RowNotFound),
+        _ => Ok(()),
+    }
 }
 
 /// Ends a run.
