@@ -38,7 +38,7 @@ impl Record for ReplayView {
         Column::text("host").detail(),
         Column::text("started_at"),
         Column::text("updated_at").detail(),
-        Column::text("finished_at"),
+        Column::text("finished_at").detail(),
         Column::text("cancel_requested").detail(),
         Column::number("last_letter_id").detail(),
         Column::text("selection").detail(),
