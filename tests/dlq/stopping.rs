@@ -115,7 +115,7 @@ async fn it_is_watched_and_cancelled_from_elsewhere() {
     scene.letters(&["a"; 40]).await;
     let child = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "10/s"]);
     let run = scene.wait_until_replayed(2).await.to_string();
-    let watching = scene.start(&["-o", "json", "dlq", "watch"]);
+    let watching = scene.start(&["-o", "json", "dlq", "watch", &run]);
     let asked = scene.run(&["dlq", "cancel", &run, "--reason", "not mended yet"]);
     asked.exits(0).says("was asked to stop");
     let ran = ended(child).exits(130).says("cancelled");
