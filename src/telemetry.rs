@@ -1,8 +1,9 @@
-//! Logs: one event a line on standard error, JSON or text.
+//! Logs, one event a line on standard error, JSON or text; and new traces.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -29,4 +30,12 @@ pub fn init(log: &LogConfig) -> Result<(), String> {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
     Ok(())
+}
+
+/// The beginning of a trace, as W3C Trace Context writes it (`traceparent`, version 00, sampled).
+#[must_use]
+pub fn new_traceparent() -> String {
+    let (trace, parent) = (Uuid::new_v4(), Uuid::new_v4());
+    // Two UUIDs are never all zeros, which the standard forbids.
+    format!("00-{}-{:016x}-01", trace.simple(), parent.as_u64_pair().0)
 }

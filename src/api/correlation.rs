@@ -9,6 +9,7 @@ use super::kinds;
 use super::problem::Problem;
 use super::request::{CORRELATION_ID, TRACEPARENT};
 use crate::ledger::Details;
+use crate::telemetry::new_traceparent;
 
 /// The correlation id of a request: the body's, else the header's, else a new UUIDv7.
 #[derive(Debug)]
@@ -86,11 +87,7 @@ impl Traceparent {
             (Some(value), None) => value.to_str().ok().and_then(accepted),
             _ => None,
         };
-        Self(taken.unwrap_or_else(|| {
-            let (trace, parent) = (Uuid::new_v4(), Uuid::new_v4());
-            // Two UUIDs are never all zeros, which the standard forbids.
-            format!("00-{}-{:016x}-01", trace.simple(), parent.as_u64_pair().0)
-        }))
+        Self(taken.unwrap_or_else(new_traceparent))
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -21,9 +21,6 @@ use crate::dlq::selection::original_topic;
 use crate::postgres::dead_letters::list::{self, Filter, Letter, Status};
 use crate::view::{DeadLetterDetailView, DeadLetterStatsView, DeadLetterView};
 
-/// The most groups of an account.
-const GROUPS_MAX: i64 = 1_000;
-
 /// List dead letters
 ///
 /// In order of their numbers, which is the order in which they were found. Those that wait, unless
@@ -98,11 +95,7 @@ pub(super) async fn stats(
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    let groups = database!(state, |conn| list::stats(
-        conn,
-        ledger.as_deref(),
-        GROUPS_MAX
-    ));
+    let groups = database!(state, |conn| list::stats(conn, ledger.as_deref()));
     respond::ok(&DeadLetterStatsView::new(groups, OffsetDateTime::now_utc()))
 }
 

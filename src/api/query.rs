@@ -7,13 +7,12 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::ApiState;
 use super::fields::{Problems, Wrong};
 use super::problem::Problem;
 use super::schema::Page;
-use super::values;
+use super::values::{self, Time};
 use crate::ledger::Currency;
 
 const LIMIT_DEFAULT: i64 = 100;
@@ -70,15 +69,12 @@ impl Params {
 
     pub(super) fn time(&mut self, name: &'static str) -> Option<OffsetDateTime> {
         self.read(name, |text| {
-            OffsetDateTime::parse(text, &Rfc3339)
-                .ok()
-                .filter(|time| (1970..=9998).contains(&time.year()))
-                .ok_or_else(|| {
-                    Wrong::new(
-                        "is not a time of RFC 3339: write 2026-11-22T09:30:00Z, or \
+            Time::parse(text).map(|Time(time)| time).ok_or_else(|| {
+                Wrong::new(
+                    "is not a time of RFC 3339: write 2026-11-22T09:30:00Z, or \
                          2026-11-22T10:30:00%2B01:00",
-                    )
-                })
+                )
+            })
         })
     }
 

@@ -226,14 +226,21 @@ impl<'a> Field<'a> for Number {
 /// A time, UTC.
 pub(super) struct Time(pub OffsetDateTime);
 
-impl FromStr for Time {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+impl Time {
+    /// Reads RFC 3339 within the years 1970 to 9998.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339)
             .ok()
             .filter(|time| (1970..=9998).contains(&time.year()))
             .map(Self)
+    }
+}
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
             .ok_or_else(|| "is not a time of RFC 3339: write 2026-11-22T09:30:00Z".to_owned())
     }
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::error::DlqError;
 use super::plan::{LeftOut, Why, error_code};
 use crate::postgres::audit::{self, Actor, Deed};
-use crate::postgres::dead_letters::list::{self, Letter, Status};
+use crate::postgres::dead_letters::list::{self, Letter};
 use crate::postgres::dead_letters::{decide, lock, replays};
 
 const DISCARDED: &str = "dead_letter.discarded";
@@ -82,17 +82,10 @@ impl DiscardPlan {
         let known: BTreeSet<i64> = found.iter().map(|letter| letter.id).collect();
         plan.unknown = asked.difference(&known).copied().collect();
         for letter in found {
-            let (at, by) = (letter.decided_at, letter.decided_by.clone());
-            let why = match letter.status {
-                Status::Waiting => {
-                    plan.letters.push(letter);
-                    continue;
-                }
-                Status::Replayed => Why::Replayed { at, by },
-                Status::Discarded => Why::Discarded { at, by },
-            };
-            let id = letter.id;
-            plan.left_out.push(LeftOut { id, why });
+            match Why::of_decision(&letter) {
+                None => plan.letters.push(letter),
+                Some(why) => plan.left_out.push(LeftOut { id: letter.id, why }),
+            }
         }
         Ok(plan)
     }
@@ -119,8 +112,7 @@ pub async fn discard(
         // A letter that is being published is not given up at the same time.
         if !lock::try_share(&mut transaction, topic).await? {
             let by = replays::running_on(&mut transaction, topic).await?;
-            let (topic, by) = (topic.to_owned(), by.map(Box::new));
-            return Err(DlqError::Busy { topic, by });
+            return Err(DlqError::busy(topic, by));
         }
     }
     let done = write(&mut transaction, plan, reason, actor, now).await?;

@@ -36,6 +36,14 @@ pub enum DlqError {
     },
 }
 
+impl DlqError {
+    /// A replay is at a topic, perhaps this one.
+    pub(super) fn busy(topic: &str, by: Option<Run>) -> Self {
+        let (topic, by) = (topic.to_owned(), by.map(Box::new));
+        Self::Busy { topic, by }
+    }
+}
+
 fn which(run: Option<&Run>) -> String {
     run.map_or_else(|| "a replay".to_owned(), |run| format!("replay {}", run.id))
 }

@@ -80,6 +80,16 @@ pub enum Why {
 }
 
 impl Why {
+    /// What was decided on the letter before; `None` where it waits.
+    pub(super) fn of_decision(letter: &Letter) -> Option<Self> {
+        let (at, by) = (letter.decided_at, letter.decided_by.clone());
+        match letter.status {
+            Status::Waiting => None,
+            Status::Replayed => Some(Self::Replayed { at, by }),
+            Status::Discarded => Some(Self::Discarded { at, by }),
+        }
+    }
+
     /// For programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -325,17 +335,15 @@ pub(super) fn read(letter: &Letter) -> Read {
 }
 
 fn why_not(letter: &Letter, force: bool) -> Option<Why> {
-    let (at, by) = (letter.decided_at, letter.decided_by.clone());
-    match letter.status {
-        Status::Replayed if !force => return Some(Why::Replayed { at, by }),
-        Status::Discarded if !force => return Some(Why::Discarded { at, by }),
-        _ => {}
-    }
-    if letter.replay_count >= LIVES_MAX && !force {
+    let needs_force = || {
         let replays = letter.replay_count;
-        return Some(Why::NeedsForce { replays });
-    }
-    unreadable(letter).map(Why::Unreadable)
+        (replays >= LIVES_MAX).then_some(Why::NeedsForce { replays })
+    };
+    let refused = match force {
+        true => None,
+        false => Why::of_decision(letter).or_else(needs_force),
+    };
+    refused.or_else(|| unreadable(letter).map(Why::Unreadable))
 }
 
 /// Why a letter's message can't be published again, where it can't.

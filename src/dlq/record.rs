@@ -1,11 +1,10 @@
 //! From a dead letter to the record that its message is published as again.
 
-use uuid::Uuid;
-
 use crate::bus::Record;
 use crate::bus::topics::original_of;
 use crate::event::{DeadLetter, EventError, header};
 use crate::postgres::dead_letters::list::Letter;
+use crate::telemetry::new_traceparent;
 
 /// The other half of the W3C trace context, which belongs to the trace that it came with.
 const TRACESTATE: &str = "tracestate";
@@ -66,13 +65,14 @@ fn headers(read: &DeadLetter, letter: &Letter) -> Result<Vec<(String, Vec<u8>)>,
     let mut traced = false;
     for (name, value) in &mut headers {
         if name == header::TRACEPARENT {
-            *value = traceparent().into_bytes();
+            // The old trace ended with the letter.
+            *value = new_traceparent().into_bytes();
             traced = true;
         }
     }
     let mut push = |name: &str, value: String| headers.push((name.to_owned(), value.into_bytes()));
     if !traced {
-        push(header::TRACEPARENT, traceparent());
+        push(header::TRACEPARENT, new_traceparent());
     }
     let named = |(name, _): &(String, _)| name == header::CORRELATION_ID;
     if let Some(id) = &read.correlation_id
@@ -84,13 +84,6 @@ fn headers(read: &DeadLetter, letter: &Letter) -> Result<Vec<(String, Vec<u8>)>,
     push(header::REPLAY_COUNT, count.to_string());
     push(header::REPLAYED_FROM, letter.id.to_string());
     Ok(headers)
-}
-
-/// A trace of its own for every replayed message: the old one ended with the letter.
-fn traceparent() -> String {
-    let (trace, parent) = (Uuid::new_v4(), Uuid::new_v4());
-    // Two UUIDs are never all zeros, which the standard forbids.
-    format!("00-{}-{:016x}-01", trace.simple(), parent.as_u64_pair().0)
 }
 
 #[cfg(test)]

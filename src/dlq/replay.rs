@@ -227,8 +227,7 @@ async fn take(conn: &mut PgConnection, topic: &str) -> Result<(), DlqError> {
         let by = replays::running_on(conn, topic).await?;
         // Without a run it is a discard, or one that begins or ends just now.
         if by.is_some() || began.elapsed() > MOMENT {
-            let (topic, by) = (topic.to_owned(), by.map(Box::new));
-            return Err(DlqError::Busy { topic, by });
+            return Err(DlqError::busy(topic, by));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -27,6 +27,8 @@ pub struct Account {
     pub run: Run,
     /// Why it ended, in words.
     pub ending: Option<String>,
+    /// Whether it ended because the bus could not be reached.
+    pub bus_away: bool,
     /// Letters that could not be replayed, the first of them, each with the reason.
     pub failures: Vec<(i64, String)>,
 }
@@ -38,6 +40,7 @@ impl Account {
         Self {
             run,
             ending: detail["ending"].as_str().map(str::to_owned),
+            bus_away: detail["bus_away"].as_bool().unwrap_or_default(),
             failures: failures
                 .filter_map(|failure| {
                     let reason = failure["reason"].as_str()?.to_owned();
@@ -94,9 +97,8 @@ pub async fn check_free(conn: &mut PgConnection, topics: &[String]) -> Result<()
     let Some((topic, _)) = busy else {
         return Ok(());
     };
-    let by = replays::running_on(conn, topic).await?.map(Box::new);
-    let topic = topic.clone();
-    Err(DlqError::Busy { topic, by })
+    let by = replays::running_on(conn, topic).await?;
+    Err(DlqError::busy(topic, by))
 }
 
 /// Asks a run to stop, which it does behind the batch at hand: whether it runs and nobody had asked

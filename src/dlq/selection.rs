@@ -33,6 +33,22 @@ impl Which {
         ids.dedup();
         Self::Ids(ids)
     }
+
+    /// As the body of a request says it (`ids`, or `topic`, `error` and `since`), and the record.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Ids(ids) => json!({ "ids": ids }),
+            Self::Waiting {
+                topic,
+                error,
+                since,
+            } => {
+                let since = since.and_then(|since| since.format(&Rfc3339).ok());
+                json!({"topic": topic, "error": error, "since": since})
+            }
+        }
+    }
 }
 
 /// What is asked for.
@@ -67,17 +83,7 @@ impl Selection {
     /// For the record, as it is read by people.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut value = match &self.which {
-            Which::Ids(ids) => json!({ "ids": ids }),
-            Which::Waiting {
-                topic,
-                error,
-                since,
-            } => {
-                let since = since.and_then(|since| since.format(&Rfc3339).ok());
-                json!({"topic": topic, "error": error, "since": since})
-            }
-        };
+        let mut value = self.which.to_json();
         value["limit"] = json!(self.limit);
         value["ledger"] = json!(self.ledger);
         value["force"] = json!(self.force);

@@ -243,6 +243,7 @@ impl UnderWay<'_> {
         let failures = failures.map(|(id, reason)| json!({"id": id, "reason": reason}));
         let detail = json!({
             "ending": ending.told(),
+            "bus_away": matches!(ending, Ending::BusAway(_)),
             "total": self.counts.total,
             "replayed": self.counts.replayed,
             "failed": self.counts.failed,

@@ -16,7 +16,8 @@ use crate::postgres::posting;
 ///
 /// It locks the wallets in order of their ids. Where the caller posts more than once in a
 /// transaction, two such transactions may deadlock; the server then undoes one of them with 40P01,
-/// and the caller runs it again.
+/// and the caller runs it again. So it does where a key of the request took effect elsewhere in the
+/// meantime, which is a unique violation: the next run finds it.
 ///
 /// # Errors
 /// [`PostError::Database`] where the database fails, [`PostError::Event`] where an event can't be

@@ -1,6 +1,7 @@
 //! All SQL. Free functions over a connection that the caller owns, so that the caller also owns
 //! the database transaction.
 
+mod advisory;
 pub mod audit;
 pub mod bench;
 mod copy;

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection, PgPool, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::BY_KEY;
+use super::{BY_KEY, advisory};
 
 /// The channel that an insert into the outbox notifies.
 pub const CHANNEL: &str = "aegis_outbox";
@@ -77,10 +77,7 @@ fn from_row(row: &PgRow) -> sqlx::Result<Pending> {
 /// # Errors
 /// Where the database fails.
 pub async fn try_lock_relay(conn: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-        .bind(RELAY_LOCK)
-        .fetch_one(conn)
-        .await
+    advisory::try_take(conn, RELAY_LOCK).await
 }
 
 /// Whether any connection of this database holds the relay's lock.
@@ -88,17 +85,8 @@ pub async fn try_lock_relay(conn: &mut PgConnection) -> sqlx::Result<bool> {
 /// # Errors
 /// Where the database fails.
 pub async fn relay_is_locked(conn: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
-        "SELECT EXISTS (
-             SELECT FROM pg_locks
-             WHERE locktype = 'advisory' AND granted AND objsubid = 1
-               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-               AND ((classid::bigint << 32) | objid::bigint) = $1
-         )",
-    )
-    .bind(RELAY_LOCK)
-    .fetch_one(conn)
-    .await
+    let taken = advisory::are_taken(conn, &[RELAY_LOCK]).await?;
+    Ok(taken.contains(&true))
 }
 
 /// The events that may go out now, at most `limit` a ledger so that no ledger starves another, and

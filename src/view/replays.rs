@@ -62,6 +62,14 @@ impl From<&LeftOut> for LeftOutView {
     }
 }
 
+impl LeftOutView {
+    /// The first 100 of those that a plan leaves out.
+    pub(crate) fn first_of(plan: &Plan) -> Vec<Self> {
+        let left_out = plan.left_out.iter().take(LEFT_OUT_MAX);
+        left_out.map(Self::from).collect()
+    }
+}
+
 /// What a replay does.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ReplayPlanView {
@@ -83,7 +91,6 @@ pub struct ReplayPlanView {
 
 impl From<&Plan> for ReplayPlanView {
     fn from(plan: &Plan) -> Self {
-        let left_out = plan.left_out.iter().take(LEFT_OUT_MAX);
         Self {
             total: plan.letters.len(),
             topics: plan.topics(),
@@ -91,7 +98,7 @@ impl From<&Plan> for ReplayPlanView {
             groups: plan.groups.iter().map(ReplayGroupView::from).collect(),
             needs_force: plan.left_out_by("needs_force"),
             left_out_count: plan.left_out.len(),
-            left_out: left_out.map(LeftOutView::from).collect(),
+            left_out: LeftOutView::first_of(plan),
         }
     }
 }

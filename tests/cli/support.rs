@@ -1,69 +1,18 @@
 //! The tool with a database and a directory of its own, and nothing else of the environment.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use sqlx::Row;
 
 use crate::common::TestDatabase;
+pub use crate::common::ran::{Ran, rows_of_csv};
 
 /// The tool and what it works on.
 pub struct Tool {
     pub database: TestDatabase,
     directory: tempfile::TempDir,
-}
-
-/// What a run said.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Ran {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Its standard output as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// Its standard output as CSV: the rows with the header's names.
-    pub fn csv(&self) -> Vec<Value> {
-        rows_of_csv(&self.stdout)
-    }
-
-    /// The run, having ended with this code.
-    pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        self
-    }
-}
-
-/// The rows of a CSV with a header, as objects of texts.
-pub fn rows_of_csv(text: &str) -> Vec<Value> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let names = reader.headers().unwrap().clone();
-    reader
-        .records()
-        .map(|record| {
-            let record = record.unwrap();
-            let fields = names.iter().zip(record.iter());
-            Value::Object(
-                fields
-                    .map(|(name, text)| (name.to_owned(), text.into()))
-                    .collect(),
-            )
-        })
-        .collect()
 }
 
 /// The binary with nothing of the environment.

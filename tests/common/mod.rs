@@ -1,4 +1,5 @@
-//! What the tests share: a database of their own, wallets in it, commands, and the log.
+//! What the tests share: a database of their own, wallets in it, commands, what a run said, and the
+//! log.
 #![allow(
     dead_code,
     unused_imports,
@@ -17,5 +18,6 @@
 pub mod database;
 pub mod ledger;
 pub mod log;
+pub mod ran;
 
 pub use database::TestDatabase;

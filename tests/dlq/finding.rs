@@ -61,19 +61,7 @@ async fn letters_are_found_by_what_is_known_of_them() {
     odd.ledger = None;
     odd.failed_at += time::Duration::DAY;
     let odd = odd.insert(scene.pool()).await;
-    scene
-        .run(&[
-            "--yes",
-            "dlq",
-            "discard",
-            &ids[0].to_string(),
-            "--reason",
-            "x",
-        ])
-        .exits(0);
-    scene
-        .run(&["--yes", "dlq", "replay", &ids[1].to_string()])
-        .exits(0);
+    scene.decide(ids[0], ids[1]);
     let found = |options: &[&str]| -> Vec<i64> {
         let args: Vec<&str> = ["dlq", "list"].iter().chain(options).copied().collect();
         let letters = scene.json(&args);
@@ -181,19 +169,7 @@ async fn letters_are_counted_by_topic_and_error() {
         .error("timeout: 31 s")
         .insert(scene.pool())
         .await;
-    scene
-        .run(&[
-            "--yes",
-            "dlq",
-            "discard",
-            &ids[0].to_string(),
-            "--reason",
-            "x",
-        ])
-        .exits(0);
-    scene
-        .run(&["--yes", "dlq", "replay", &ids[1].to_string()])
-        .exits(0);
+    scene.decide(ids[0], ids[1]);
     let stats = scene.json(&["dlq", "stats"]);
     assert_eq!(
         (&stats["waiting"], &stats["replayed"], &stats["discarded"]),

@@ -31,13 +31,8 @@ async fn letters_that_come_straight_back_are_not_part_of_the_run() {
         rate: NonZeroU32::new(1_000),
         ..Options::default()
     };
-    let replay = scene.begin(scene.plan().await, options).await.unwrap();
-    let run = replay.id();
-    let never = CancellationToken::new();
-    let report = replay
-        .run(&Bus::Local(bus), &never, &mut |_| {})
-        .await
-        .unwrap();
+    let report = scene.replay_to(&Bus::Local(bus), options).await;
+    let run = report.run;
     assert_eq!((report.ending, report.counts.replayed), (Ending::Done, 5));
     assert_eq!(
         scene.count("waiting").await,

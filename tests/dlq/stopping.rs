@@ -201,13 +201,8 @@ async fn a_bus_that_stays_away_ends_the_run_and_the_letters_wait() {
         rate: NonZeroU32::new(100),
         ..Options::default()
     };
-    let replay = scene.begin(scene.plan().await, options).await.unwrap();
-    let run = replay.id();
-    let never = CancellationToken::new();
-    let report = replay
-        .run(&Bus::Local(bus), &never, &mut |_| {})
-        .await
-        .unwrap();
+    let report = scene.replay_to(&Bus::Local(bus), options).await;
+    let run = report.run;
     assert!(matches!(report.ending, Ending::BusAway(_)), "{report:?}");
     assert_eq!(scene.run_row(run).await, ("interrupted".to_owned(), 0));
     assert_eq!(scene.statuses().await, vec![("waiting".to_owned(), 0); 2]);

@@ -1,6 +1,6 @@
 //! A database with dead letters, topics for their messages, and `aegisctl` to decide on them.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aegis::bus::{Bus, KafkaBus, KafkaOptions};
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::common::TestDatabase;
+pub use crate::common::ran::Ran;
 use crate::shared::topic::DaemonTopic;
 use crate::shared::{Arrived, PATIENCE, brokers, read_all};
 
@@ -127,40 +128,6 @@ impl Draft {
     }
 }
 
-/// What a run of the tool said.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Ran {
-    pub fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// The run, having ended with this code.
-    pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        self
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// The run, having said this to a person.
-    pub fn says(self, words: &str) -> Self {
-        assert!(self.stderr.contains(words), "{words:?} in {}", self.stderr);
-        self
-    }
-}
-
 /// A database of the test's own, and a topic.
 pub struct Scene {
     pub database: TestDatabase,
@@ -229,10 +196,15 @@ impl Scene {
 
     /// Replays all that wait to Kafka.
     pub async fn replay(&self, options: Options<'_>) -> Report {
+        self.replay_to(&self.kafka(), options).await
+    }
+
+    /// Replays all that wait.
+    pub async fn replay_to(&self, bus: &Bus, options: Options<'_>) -> Report {
         let replay = self.begin(self.plan().await, options).await.unwrap();
         let never = CancellationToken::new();
         let mut quiet = |_: Notice<'_>| {};
-        replay.run(&self.kafka(), &never, &mut quiet).await.unwrap()
+        replay.run(bus, &never, &mut quiet).await.unwrap()
     }
 
     /// The tool with this database, Kafka, and nothing else of the environment.
@@ -253,6 +225,14 @@ impl Scene {
 
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// Discards one letter and replays another, by the tool.
+    pub fn decide(&self, discarded: i64, replayed: i64) {
+        let (discarded, replayed) = (discarded.to_string(), replayed.to_string());
+        self.run(&["--yes", "dlq", "discard", &discarded, "--reason", "x"])
+            .exits(0);
+        self.run(&["--yes", "dlq", "replay", &replayed]).exits(0);
     }
 
     /// Runs for JSON, which has to succeed.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::cli::context::Context;
@@ -87,17 +86,10 @@ impl Aegisd {
     }
 
     fn body(&self, plan: &Plan, rate: Option<u32>) -> Value {
-        let mut body = match &plan.selection.which {
-            Which::Ids(ids) => json!({ "ids": ids }),
-            Which::Waiting {
-                topic,
-                error,
-                since,
-            } => {
-                let since = since.and_then(|since| since.format(&Rfc3339).ok());
-                json!({"all": true, "topic": topic, "error": error, "since": since})
-            }
-        };
+        let mut body = plan.selection.which.to_json();
+        if let Which::Waiting { .. } = plan.selection.which {
+            body["all"] = json!(true);
+        }
         body["limit"] = json!(plan.selection.limit);
         body["force"] = json!(plan.selection.force);
         body["last_letter_id"] = json!(plan.last_letter_id());

@@ -185,7 +185,7 @@ async fn within(
     }
     let found = runs::find(&mut conn, id, None, OffsetDateTime::now_utc()).await?;
     let account = found.ok_or_else(|| no_replay(id))?;
-    let summary = Summary::elsewhere(account.into(), &plan);
+    let summary = Summary::elsewhere(account, &plan);
     for failed in &summary.failures {
         context
             .out

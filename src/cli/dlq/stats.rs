@@ -9,9 +9,6 @@ use crate::cli::when;
 use crate::postgres::dead_letters::list;
 use crate::view::{DeadLetterGroupView, DeadLetterStatsView};
 
-/// The most groups that are shown.
-const GROUPS_MAX: i64 = 1_000;
-
 /// Count letters by topic and error
 ///
 /// An error's code is its text up to the first colon. The groups with the most letters that wait
@@ -61,7 +58,7 @@ fn cells(group: &DeadLetterGroupView, for_people: bool) -> Vec<Cell> {
 pub(super) async fn run(context: &Context, _: &Args) -> anyhow::Result<Exit> {
     let mut conn = context.connect().await?;
     let ledger = context.ledger_flag(&mut conn).await?;
-    let groups = list::stats(&mut conn, ledger.as_deref(), GROUPS_MAX).await?;
+    let groups = list::stats(&mut conn, ledger.as_deref()).await?;
     let view = DeadLetterStatsView::new(groups, OffsetDateTime::now_utc());
     let for_people = context.out.format() == Format::Table;
     let mut table = Table::empty(COLUMNS);

@@ -9,7 +9,8 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Cell, Column, Format, Record};
 use crate::dlq::plan::Plan;
-use crate::dlq::replay::Report;
+use crate::dlq::replay::{Ending, Report};
+use crate::dlq::runs::Account;
 use crate::view::{LeftOutView, ReplayFailureView, ReplayView};
 
 /// What came of a replay.
@@ -29,6 +30,8 @@ pub(super) struct Summary {
     pub failures: Vec<ReplayFailureView>,
     pub ending: Option<String>,
     pub seconds: f64,
+    #[serde(skip)]
+    bus_away: bool,
     #[serde(skip)]
     refused: usize,
 }
@@ -63,7 +66,6 @@ impl Record for Summary {
 impl Summary {
     /// Where there was nothing to do.
     pub(super) fn nothing(plan: &Plan) -> Self {
-        let left_out = plan.left_out.iter().take(100).map(LeftOutView::from);
         Self {
             run: None,
             status: "nothing",
@@ -72,10 +74,11 @@ impl Summary {
             failed: 0,
             decided_meanwhile: 0,
             left_out_count: plan.left_out.len(),
-            left_out: left_out.collect(),
+            left_out: LeftOutView::first_of(plan),
             failures: Vec::new(),
             ending: None,
             seconds: 0.0,
+            bus_away: false,
             refused: plan.refused(),
         }
     }
@@ -93,6 +96,7 @@ impl Summary {
             failures: failures
                 .map(|(id, reason)| ReplayFailureView { id, reason })
                 .collect(),
+            bus_away: matches!(report.ending, Ending::BusAway(_)),
             ending: Some(report.ending.told()),
             seconds: rounded(took.as_secs_f64()),
             ..Self::nothing(plan)
@@ -100,7 +104,9 @@ impl Summary {
     }
 
     /// Of a run that ended elsewhere, and the plan that it carried out.
-    pub(super) fn elsewhere(run: ReplayView, plan: &Plan) -> Self {
+    pub(super) fn elsewhere(account: Account, plan: &Plan) -> Self {
+        let bus_away = account.bus_away;
+        let run = ReplayView::from(account);
         let ended = run.finished_at.unwrap_or(run.updated_at);
         let planned = i64::try_from(plan.letters.len()).unwrap_or(i64::MAX);
         Self {
@@ -112,6 +118,7 @@ impl Summary {
             decided_meanwhile: planned.saturating_sub(run.total),
             failures: run.failures,
             ending: run.ending,
+            bus_away,
             seconds: rounded((ended - run.started_at).as_seconds_f64()),
             ..Self::nothing(plan)
         }
@@ -148,7 +155,7 @@ impl Summary {
                 let message = format!("cancelled; {}; {waiting}", self.told());
                 return Err(Failure::Interrupted(message).into());
             }
-            (_, Some(away)) if away.starts_with("the bus is away") => {
+            (_, Some(away)) if self.bus_away => {
                 let message = format!("{away}; {}; {waiting} once it is back", self.told());
                 return Err(Failure::Unreachable(message).into());
             }

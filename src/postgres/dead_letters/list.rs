@@ -283,6 +283,9 @@ pub async fn next(conn: &mut PgConnection) -> sqlx::Result<Vec<Letter>> {
     from_rows(&rows)
 }
 
+/// The most groups of an account.
+pub const GROUPS_MAX: i64 = 1_000;
+
 /// What there is of one error of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -302,16 +305,12 @@ pub struct Group {
     pub newest_at: OffsetDateTime,
 }
 
-/// Counts the letters of a ledger, or of all, by topic and error: at most `limit` groups, those with
-/// the most that wait first.
+/// Counts the letters of a ledger, or of all, by topic and error: [`GROUPS_MAX`] groups at most,
+/// those with the most that wait first.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn stats(
-    conn: &mut PgConnection,
-    ledger: Option<&str>,
-    limit: i64,
-) -> sqlx::Result<Vec<Group>> {
+pub async fn stats(conn: &mut PgConnection, ledger: Option<&str>) -> sqlx::Result<Vec<Group>> {
     let rows = sqlx::query(
         "SELECT original_topic, left(btrim(split_part(error, ':', 1)), 80) AS error_code,
                 count(*) FILTER (WHERE status = 'waiting') AS waiting,
@@ -324,7 +323,7 @@ pub async fn stats(
          ORDER BY waiting DESC, 1, 2 LIMIT $2",
     )
     .bind(ledger)
-    .bind(limit)
+    .bind(GROUPS_MAX)
     .fetch_all(conn)
     .await?;
     rows.iter()

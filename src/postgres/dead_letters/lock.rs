@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 
+use crate::postgres::advisory;
+
 /// The number of a topic's lock.
 fn key(topic: &str) -> i64 {
     let digest: [u8; 32] = Sha256::digest(format!("aegis dead letters of {topic}")).into();
@@ -33,10 +35,7 @@ pub async fn dedicated(pool: &PgPool, timeout: Duration) -> sqlx::Result<PgConne
 /// # Errors
 /// Where the database fails.
 pub async fn try_take(conn: &mut PgConnection, topic: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-        .bind(key(topic))
-        .fetch_one(conn)
-        .await
+    advisory::try_take(conn, key(topic)).await
 }
 
 /// Gives back all that the connection took.
@@ -67,16 +66,5 @@ pub async fn try_share(conn: &mut PgConnection, topic: &str) -> sqlx::Result<boo
 /// Where the database fails.
 pub async fn are_taken(conn: &mut PgConnection, topics: &[String]) -> sqlx::Result<Vec<bool>> {
     let keys: Vec<i64> = topics.iter().map(|topic| key(topic)).collect();
-    sqlx::query_scalar(
-        "SELECT EXISTS (
-             SELECT FROM pg_locks
-             WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND mode = 'ExclusiveLock'
-               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-               AND ((classid::bigint << 32) | objid::bigint) = asked.key
-         )
-         FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (key, place) ORDER BY place",
-    )
-    .bind(keys)
-    .fetch_all(conn)
-    .await
+    advisory::are_taken(conn, &keys).await
 }
