@@ -24,6 +24,9 @@
 //!
 //! What is too large for `message.max.bytes` or has an impossible topic is
 //! refused here, before it enters a series, and the rest of its key is held.
+//!
+//! A [`Breaker`] stands around it: outages count, refusals don't, and while it is
+//! open a claim comes back at once rather than after its timeout.
 
 mod admin;
 mod claim;
@@ -33,13 +36,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use tokio::sync::RwLock;
 
 use super::{BusError, PublishError, Record};
+use crate::resilience::breaker::{Breaker, BreakerOptions};
 use claim::{Claim, Series};
 use producer::{Contact, Fault, Producer};
 
@@ -65,6 +69,8 @@ pub struct KafkaOptions {
     /// 1,000,000,000 bytes; 1,000,000 unless said, which Kafka's own default for
     /// topics (`max.message.bytes`) fits.
     pub record_bytes_max: u32,
+    /// When publishing pauses; 5 outages in a row and 30 s unless said.
+    pub breaker: BreakerOptions,
     /// Further settings by librdkafka's names, such as `security.protocol` and
     /// `sasl.*`. Those that the guarantees rest on can't be changed here.
     pub settings: BTreeMap<String, String>,
@@ -78,6 +84,7 @@ impl KafkaOptions {
             client_id: "aegis".into(),
             delivery_timeout: Duration::from_secs(10),
             record_bytes_max: 1_000_000,
+            breaker: BreakerOptions::default(),
             settings: BTreeMap::new(),
         }
     }
@@ -133,6 +140,7 @@ impl fmt::Debug for KafkaOptions {
             .field("client_id", &self.client_id)
             .field("delivery_timeout", &self.delivery_timeout)
             .field("record_bytes_max", &self.record_bytes_max)
+            .field("breaker", &self.breaker)
             .field("settings", &self.settings.keys())
             .finish()
     }
@@ -143,6 +151,7 @@ impl fmt::Debug for KafkaOptions {
 pub struct KafkaBus {
     options: KafkaOptions,
     contact: Arc<Contact>,
+    breaker: Breaker,
     producer: Mutex<Option<Arc<Producer>>>,
     /// Claims share it; a claim that looks for the record that a broker refuses
     /// has it alone, so that no other's record can be in the refused batch.
@@ -165,6 +174,7 @@ impl KafkaBus {
         let producer =
             Producer::new(&options.producer(), &contact).map_err(producer::misconfigured)?;
         Ok(Self {
+            breaker: Breaker::new("kafka", options.breaker),
             options,
             contact,
             producer: Mutex::new(Some(Arc::new(producer))),
@@ -176,6 +186,31 @@ impl KafkaBus {
     /// [`delivery_timeout`](KafkaOptions::delivery_timeout) and a few seconds
     /// after the last acknowledgement.
     pub async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
+        let permit = match self.breaker.permit(Instant::now()) {
+            Ok(permit) => permit,
+            Err(away) => {
+                let outage = PublishError::Outage(away.to_string());
+                return vec![Err(outage); records.len()];
+            }
+        };
+        let results = self.publish_permitted(records).await;
+        let outage = results.iter().find_map(|result| match result {
+            Err(PublishError::Outage(reason)) => Some(reason),
+            _ => None,
+        });
+        match outage {
+            Some(reason) => permit.failed(Instant::now(), reason),
+            None => permit.succeeded(),
+        }
+        results
+    }
+
+    /// What pauses publishing while the brokers are away.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    async fn publish_permitted(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
         let mut claim = Claim::new(records);
         let whole: Vec<usize> = (0..records.len()).collect();
         let shared = self.floor.read().await;

@@ -27,6 +27,8 @@ pub mod topics;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::resilience::breaker::Breaker;
+
 pub use kafka::{KafkaBus, KafkaOptions};
 pub use local::{Delivery, LocalBus, LocalSubscription};
 pub use topics::TopicSpec;
@@ -124,6 +126,14 @@ impl Bus {
         match self {
             Self::Kafka(bus) => bus.publish(records).await,
             Self::Local(bus) => bus.publish(records).await,
+        }
+    }
+
+    /// What pauses publishing; the local bus has nothing that could be away.
+    pub fn breaker(&self) -> Option<&Breaker> {
+        match self {
+            Self::Kafka(bus) => Some(bus.breaker()),
+            Self::Local(_) => None,
         }
     }
 

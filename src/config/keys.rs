@@ -292,6 +292,28 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long the relay sleeps when there is nothing to publish and nobody wakes it.",
     },
     Key {
+        name: "breaker.failures_max",
+        variable: "BREAKER_FAILURES_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000,
+            unit: "failures",
+            at: |c| &mut c.breaker.failures_max,
+        },
+        help: "Failures in a row after which Redis, Kafka or a PSP is left alone for a while.",
+    },
+    Key {
+        name: "breaker.open_ms",
+        variable: "BREAKER_OPEN_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.breaker.open,
+        },
+        help: "How long it is left alone before one call finds out whether it is back.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

@@ -27,6 +27,8 @@ pub struct Config {
     pub posting: PostingConfig,
     /// The outbox relay.
     pub relay: RelayConfig,
+    /// What leaves a dependency alone that failed too often.
+    pub breaker: BreakerConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -109,6 +111,15 @@ pub struct RelayConfig {
     pub poll: Duration,
 }
 
+/// Circuit breakers, one a dependency, all by the same numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerConfig {
+    /// Failures in a row that open one, 1 to 1000.
+    pub failures_max: u32,
+    /// How long one stays open before a call may find out.
+    pub open: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -165,6 +176,10 @@ impl Config {
             relay: RelayConfig {
                 claim_rows_max: 2_000,
                 poll: Duration::from_millis(1_000),
+            },
+            breaker: BreakerConfig {
+                failures_max: 5,
+                open: Duration::from_millis(30_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

@@ -8,6 +8,7 @@ use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
 use crate::config::{BusKind, Config, ConfigError};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
+use crate::resilience::breaker::BreakerOptions;
 
 /// Deliveries that wait for one subscriber of the local bus.
 const LOCAL_BUS_CAPACITY: usize = 1_024;
@@ -125,6 +126,16 @@ pub(super) async fn check_schema(pool: &PgPool, settings: &Settings) -> Result<(
 pub(super) fn bus(config: &Config) -> Result<Bus, DaemonError> {
     Ok(match config.bus {
         BusKind::Local => Bus::Local(LocalBus::new(LOCAL_BUS_CAPACITY)),
-        BusKind::Kafka => Bus::Kafka(KafkaBus::new(KafkaOptions::new(&config.kafka.brokers))?),
+        BusKind::Kafka => Bus::Kafka(KafkaBus::new(KafkaOptions {
+            breaker: breaker_options(config),
+            ..KafkaOptions::new(&config.kafka.brokers)
+        })?),
     })
+}
+
+pub(super) fn breaker_options(config: &Config) -> BreakerOptions {
+    BreakerOptions {
+        failures_max: config.breaker.failures_max,
+        open: config.breaker.open,
+    }
 }

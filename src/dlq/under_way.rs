@@ -22,6 +22,7 @@ use crate::postgres::dead_letters::decide::{self, Read};
 use crate::postgres::dead_letters::replays::{self, Step};
 use crate::postgres::dead_letters::{list, lock};
 use crate::resilience::backoff::Reconnect;
+use crate::resilience::failpoint;
 
 /// The records of a batch have so many bytes at most, or it is a single one.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -78,7 +79,8 @@ impl UnderWay<'_> {
                 break Ending::Cancelled;
             }
             let outcome = self.publish(bus, most).await?;
-            // Published and not marked: here a crash has messages published twice. (replay.after_publish)
+            // Published and not marked: here a crash has messages published twice.
+            failpoint::reach(failpoint::REPLAY_PUBLISHED);
             let outage = outcome.outage.clone();
             let came_further = !outcome.replayed.is_empty();
             self.mark(outcome).await?;

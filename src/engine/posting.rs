@@ -24,6 +24,7 @@ use crate::ledger::{Ledger, Outcome};
 use crate::postgres::posting;
 use crate::postgres::{self, Failure, Settings};
 use crate::resilience::backoff::Reconnect;
+use crate::resilience::failpoint;
 
 /// From how many commands on COPY beats one call with arrays.
 const COPY_COMMANDS_MIN: usize = 1_000;
@@ -281,7 +282,9 @@ impl Engine {
         } else if job.write_fenced(&mut transaction, &decided).await? == Fence::Broken {
             return Ok(None);
         }
+        failpoint::reach(failpoint::POSTING_COMMITS);
         transaction.commit().await?;
+        failpoint::reach(failpoint::POSTING_COMMITTED);
         answer(decided, &stored, &progress.attempted).map(Some)
     }
 
@@ -304,10 +307,12 @@ async fn write(
 ) -> Result<Option<Vec<Outcome>>, Step> {
     let stored = job.stored(conn, &decided).await?;
     progress.writes(&decided);
+    failpoint::reach(failpoint::POSTING_COMMITS);
     match job.write_fenced(conn, &decided).await? {
         Fence::Broken => return Ok(None),
         Fence::NothingToWrite => {}
         Fence::Held { xmin } => {
+            failpoint::reach(failpoint::POSTING_COMMITTED);
             known.wrote(job.ledger.id, &decided.batch, decided.recorded_at, xmin);
         }
     }

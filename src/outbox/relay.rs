@@ -15,6 +15,7 @@ use crate::bus::{Bus, PublishError, Record, topics};
 use crate::event::{DeadLetter, Envelope, EventError, EventType, Original, header};
 use crate::postgres::outbox::{self, Pending};
 use crate::resilience::backoff::{Reconnect, Schedule};
+use crate::resilience::failpoint;
 
 /// Bounds and rhythm of a [`Relay`].
 #[derive(Clone, Debug)]
@@ -189,7 +190,9 @@ impl Relay {
             return Ok(Relayed::Idle);
         }
         let records: Vec<Record> = claim.iter().map(record).collect();
+        failpoint::reach(failpoint::RELAY_CLAIMED);
         let results = self.bus.publish(&records).await;
+        failpoint::reach(failpoint::RELAY_PUBLISHED);
         let (mut done, mut refused) = (Vec::with_capacity(claim.len()), Vec::new());
         let mut outage = None;
         for ((pending, record), result) in claim.iter().zip(&records).zip(results) {
@@ -212,6 +215,7 @@ impl Relay {
                 .refused(conn, pending, record, &reason, now, &mut burying)
                 .await?
             {
+                failpoint::reach(failpoint::RELAY_BURIED);
                 outbox::remove(conn, &[(pending.ledger_id, pending.id)]).await?;
                 done.push((pending.ledger_id, pending.id));
             }

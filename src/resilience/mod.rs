@@ -1,3 +1,5 @@
-//! How calls to others fail well.
+//! How calls to others fail well, and how their failing is tried out.
 
 pub mod backoff;
+pub mod breaker;
+pub mod failpoint;
