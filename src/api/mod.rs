@@ -37,7 +37,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub use caller::Peer;
-pub use readiness::{Check, CheckStatus, Readiness};
+pub use readiness::{BreakerStanding, Check, CheckStatus, Readiness};
 pub use state::{ApiState, Limits};
 
 use problem::Problem;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::resilience::breaker::BreakerReport;
+
 /// How a part stands. The order is from well to bad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -67,6 +69,38 @@ impl Check {
     }
 }
 
+/// A dependency's circuit breaker: after failures in a row it is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BreakerStanding {
+    /// The dependency, such as `redis`, `kafka`.
+    pub name: &'static str,
+    /// `closed` (calls pass), `open` (calls are turned away) or `half_open` (one call finds out).
+    pub state: &'static str,
+    /// Failures in a row, while closed.
+    pub failures: u32,
+    /// While open, how many milliseconds until a call passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// How often it opened since the start of the process.
+    pub opened_total: u64,
+    /// Calls turned away since the start of the process.
+    pub turned_away_total: u64,
+}
+
+impl From<BreakerReport> for BreakerStanding {
+    fn from(report: BreakerReport) -> Self {
+        let ms = |wait: std::time::Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            name: report.name,
+            state: report.state.as_str(),
+            failures: report.failures,
+            retry_after_ms: report.retry_after.map(ms),
+            opened_total: report.opened_total,
+            turned_away_total: report.turned_away_total,
+        }
+    }
+}
+
 /// All checks, and the worst of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
@@ -74,6 +108,8 @@ pub struct Readiness {
     pub status: CheckStatus,
     /// Each part.
     pub checks: Vec<Check>,
+    /// The breakers of this instance. An open one degrades its check, not more.
+    pub breakers: Vec<BreakerStanding>,
 }
 
 impl Readiness {
@@ -85,7 +121,18 @@ impl Readiness {
             .map(|check| check.status)
             .max()
             .unwrap_or_default();
-        Self { status, checks }
+        let breakers = Vec::new();
+        Self {
+            status,
+            checks,
+            breakers,
+        }
+    }
+
+    /// The same with these breakers.
+    #[must_use]
+    pub fn with_breakers(self, breakers: Vec<BreakerStanding>) -> Self {
+        Self { breakers, ..self }
     }
 
     /// The same with one more check, in front.
@@ -93,6 +140,6 @@ impl Readiness {
     pub(super) fn with_first(self, check: Check) -> Self {
         let mut checks = vec![check];
         checks.extend(self.checks);
-        Self::new(checks)
+        Self::new(checks).with_breakers(self.breakers)
     }
 }

@@ -4,6 +4,7 @@
 //! `<noun>/<verb>.rs` holds one verb: its arguments, and `run`, which ends with an exit code or an
 //! error. Data goes to standard output, all else to standard error, both by way of `output`.
 
+mod aegisd;
 mod amount;
 mod bench;
 mod completions;

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
+use super::aegisd;
 use super::context::{Context, schema_problem};
 use super::exit::{Exit, Failure, told};
 use super::output::{Cell, Column, Table, Tone};
@@ -33,6 +34,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 struct View {
     ok: bool,
     checks: Vec<Check>,
+    /// Of the aegisd that answers; none where none does.
+    breakers: Vec<Breaker>,
+}
+
+/// What aegisd says of one of its breakers.
+#[derive(Serialize, Deserialize)]
+struct Breaker {
+    name: String,
+    state: String,
+    failures: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    opened_total: u64,
+    turned_away_total: u64,
 }
 
 #[derive(Serialize)]
@@ -85,9 +100,15 @@ impl Check {
 }
 
 pub(super) async fn run(context: &Context, _: &Args) -> anyhow::Result<Exit> {
-    let ((mut checks, exit), redis, bus) =
-        tokio::join!(database(context), redis(context), bus(context));
+    let ((mut checks, exit), redis, bus, breakers) = tokio::join!(
+        database(context),
+        redis(context),
+        bus(context),
+        breakers(context)
+    );
     checks.splice(2..2, [redis, bus]);
+    checks.push(standing_of(&breakers));
+    let breakers = breakers.unwrap_or_default();
     let ok = checks
         .iter()
         .all(|check| matches!(check.status, Health::Ok | Health::Off));
@@ -95,7 +116,12 @@ pub(super) async fn run(context: &Context, _: &Args) -> anyhow::Result<Exit> {
     for check in &checks {
         table.row(check.cells());
     }
-    context.out.document(&View { ok, checks }, None, &table)?;
+    let view = View {
+        ok,
+        checks,
+        breakers,
+    };
+    context.out.document(&view, None, &table)?;
     Ok(exit)
 }
 
@@ -245,5 +271,46 @@ async fn bus(context: &Context) -> Check {
             Health::Degraded,
             format!("{brokers}: {error}: check KAFKA_BROKERS, or start Kafka"),
         ),
+    }
+}
+
+/// The breakers live in aegisd, which is asked for them.
+async fn breakers(context: &Context) -> anyhow::Result<Vec<Breaker>> {
+    #[derive(Deserialize)]
+    struct Ready {
+        breakers: Vec<Breaker>,
+    }
+    let (http, place) = aegisd::neighbour(context, PATIENCE)?;
+    let answer = http.get(format!("http://{place}/readyz")).send().await;
+    let Ok(answer) = answer else {
+        anyhow::bail!("no aegisd answers at {place}");
+    };
+    match answer.json().await {
+        Ok(Ready { breakers }) => Ok(breakers),
+        Err(_) => anyhow::bail!("what answers at {place} is no aegisd of this version"),
+    }
+}
+
+fn standing_of(breakers: &anyhow::Result<Vec<Breaker>>) -> Check {
+    let breakers = match breakers {
+        Ok(breakers) => breakers,
+        Err(error) => return Check::new("breakers", Health::Off, format!("unknown: {error}")),
+    };
+    let told: Vec<String> = breakers.iter().map(Breaker::told).collect();
+    match breakers.iter().all(|breaker| breaker.state == "closed") {
+        true if told.is_empty() => Check::new("breakers", Health::Ok, "aegisd has none to watch"),
+        true => Check::new("breakers", Health::Ok, told.join(", ")),
+        false => Check::new("breakers", Health::Degraded, told.join(", ")),
+    }
+}
+
+impl Breaker {
+    fn told(&self) -> String {
+        let state = self.state.replace('_', "-");
+        match (self.retry_after_ms, self.failures) {
+            (Some(ms), _) => format!("{} {state} for another {} s", self.name, ms.div_ceil(1_000)),
+            (None, 0) => format!("{} {state}", self.name),
+            (None, failures) => format!("{} {state} after {failures} failure(s)", self.name),
+        }
     }
 }

@@ -296,7 +296,7 @@ pub(super) const KEYS: &[Key] = &[
         variable: "BREAKER_FAILURES_MAX",
         kind: Kind::Integer {
             min: 1,
-            max: 1_000,
+            max: 10_000,
             unit: "failures",
             at: |c| &mut c.breaker.failures_max,
         },

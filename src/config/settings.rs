@@ -114,7 +114,7 @@ pub struct RelayConfig {
 /// Circuit breakers, one a dependency, all by the same numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerConfig {
-    /// Failures in a row that open one, 1 to 1000.
+    /// Failures in a row that open one, 1 to 10000.
     pub failures_max: u32,
     /// How long one stays open before a call may find out.
     pub open: Duration,

@@ -1,7 +1,7 @@
 //! Looks at what the daemon depends on, over and over, and tells the API.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -45,7 +45,9 @@ pub(super) async fn watch(
         } else {
             Check::degraded("relay", "its loop does not turn; events wait in the outbox")
         });
-        let readiness = Readiness::new(checks);
+        let breakers = bus.breaker().into_iter();
+        let breakers = breakers.map(|breaker| breaker.report(Instant::now()).into());
+        let readiness = Readiness::new(checks).with_breakers(breakers.collect());
         let before = report.send_replace(readiness.clone());
         log_changes(&before, &readiness);
         tokio::time::sleep(EVERY).await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::cli::aegisd;
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
-use crate::cli::who;
 use crate::dlq::plan::Plan;
 use crate::dlq::selection::Which;
 
@@ -24,30 +24,11 @@ pub(super) struct Aegisd {
 impl Aegisd {
     /// The daemon that the configuration names, asked about this plan's ledger or about all.
     pub(super) fn of(context: &Context, plan: &Plan) -> anyhow::Result<Self> {
-        let operator = who::operator();
-        let version = env!("CARGO_PKG_VERSION");
-        let agent = format!(
-            "aegisctl/{version} ({} on {})",
-            operator.name, operator.host
-        );
-        let http = reqwest::Client::builder()
-            .user_agent(agent.replace(|c: char| !c.is_ascii_graphic() && c != ' ', "?"))
-            // The daemon is a neighbour.
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()?;
-        let mut server = context.config().server.clone();
-        // Where it listens on all addresses, this is one of them.
-        match server.host.as_str() {
-            "0.0.0.0" => server.host = "127.0.0.1".to_owned(),
-            "::" => server.host = "::1".to_owned(),
-            _ => {}
-        }
+        let (http, place) = aegisd::neighbour(context, PATIENCE)?;
         let path = match &plan.selection.ledger {
             Some(ledger) => format!("/v1/ledgers/{ledger}/dead-letters/replays"),
             None => "/v1/dead-letters/replays".to_owned(),
         };
-        let place = server.address();
         Ok(Self { http, place, path })
     }
 
