@@ -11,6 +11,7 @@
 
 mod dead_letter;
 mod transaction;
+mod transfer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,8 +20,11 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
-pub use dead_letter::{DeadLetter, Original, PayloadEncoding, Text};
+pub use dead_letter::{
+    DeadLetter, Original, PayloadEncoding, Text, digest_id, header_pairs, headers_of,
+};
 pub use transaction::{PostedEntry, TransactionPosted};
+pub use transfer::TransferRequested;
 
 /// The only version of CloudEvents that is written and read.
 pub const SPEC_VERSION: &str = "1.0";
@@ -88,16 +92,19 @@ pub enum EventError {
 pub enum EventType {
     /// `aegis.transaction.posted`, its data is [`TransactionPosted`].
     TransactionPosted,
+    /// `aegis.transfer.requested`, a command: its data is [`TransferRequested`].
+    TransferRequested,
 }
 
 impl EventType {
     /// Every type, for listings and tests.
-    pub const ALL: &[Self] = &[Self::TransactionPosted];
+    pub const ALL: &[Self] = &[Self::TransactionPosted, Self::TransferRequested];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TransactionPosted => "aegis.transaction.posted",
+            Self::TransferRequested => "aegis.transfer.requested",
         }
     }
 }
@@ -177,6 +184,19 @@ impl Envelope {
     /// The ledger's name, or `None` where the source is not a ledger of ours.
     pub fn ledger(&self) -> Option<&str> {
         self.source.strip_prefix(SOURCE_PREFIX)
+    }
+
+    /// The event's id alone, from a record whose other headers may be anything.
+    #[must_use]
+    pub fn id_of(headers: &[(String, Vec<u8>)]) -> Option<Uuid> {
+        let id = optional(headers, header::ID).ok()??;
+        Uuid::parse_str(id).ok()
+    }
+
+    /// The correlation id alone, likewise.
+    #[must_use]
+    pub fn correlation_id_of(headers: &[(String, Vec<u8>)]) -> Option<&str> {
+        optional(headers, header::CORRELATION_ID).ok()?
     }
 
     /// The record's headers, in the order of the contract; what is `None` is left out.

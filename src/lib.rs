@@ -8,6 +8,7 @@ pub mod bus;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod consumer;
 pub mod daemon;
 pub mod dlq;
 pub mod engine;

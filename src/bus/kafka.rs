@@ -30,6 +30,7 @@
 
 mod admin;
 mod claim;
+mod consumer;
 mod producer;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ use tokio::sync::RwLock;
 use super::{BusError, PublishError, Record};
 use crate::resilience::breaker::{Breaker, BreakerOptions};
 use claim::{Claim, Series};
+pub use consumer::KafkaSubscription;
 use producer::{Contact, Fault, Producer};
 
 /// How often one claim may lose its producer to refused batches before what is
@@ -69,8 +71,9 @@ pub struct KafkaOptions {
     /// 1,000,000,000 bytes; 1,000,000 unless said, which Kafka's own default for
     /// topics (`max.message.bytes`) fits.
     pub record_bytes_max: u32,
-    /// When publishing pauses; 5 outages in a row and 30 s unless said.
-    pub breaker: BreakerOptions,
+    /// What pauses publishing: 5 outages in a row, 30 s, unless said. Clients of one cluster may
+    /// share it.
+    pub breaker: Arc<Breaker>,
     /// Further settings by librdkafka's names, such as `security.protocol` and
     /// `sasl.*`. Those that the guarantees rest on can't be changed here.
     pub settings: BTreeMap<String, String>,
@@ -84,7 +87,7 @@ impl KafkaOptions {
             client_id: "aegis".into(),
             delivery_timeout: Duration::from_secs(10),
             record_bytes_max: 1_000_000,
-            breaker: BreakerOptions::default(),
+            breaker: Arc::new(Breaker::new("kafka", BreakerOptions::default())),
             settings: BTreeMap::new(),
         }
     }
@@ -151,7 +154,6 @@ impl fmt::Debug for KafkaOptions {
 pub struct KafkaBus {
     options: KafkaOptions,
     contact: Arc<Contact>,
-    breaker: Breaker,
     producer: Mutex<Option<Arc<Producer>>>,
     /// Claims share it; a claim that looks for the record that a broker refuses
     /// has it alone, so that no other's record can be in the refused batch.
@@ -174,7 +176,6 @@ impl KafkaBus {
         let producer =
             Producer::new(&options.producer(), &contact).map_err(producer::misconfigured)?;
         Ok(Self {
-            breaker: Breaker::new("kafka", options.breaker),
             options,
             contact,
             producer: Mutex::new(Some(Arc::new(producer))),
@@ -186,7 +187,7 @@ impl KafkaBus {
     /// [`delivery_timeout`](KafkaOptions::delivery_timeout) and a few seconds
     /// after the last acknowledgement.
     pub async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
-        let permit = match self.breaker.permit(Instant::now()) {
+        let permit = match self.options.breaker.permit(Instant::now()) {
             Ok(permit) => permit,
             Err(away) => {
                 let outage = PublishError::Outage(away.to_string());
@@ -207,7 +208,7 @@ impl KafkaBus {
 
     /// What pauses publishing while the brokers are away.
     pub fn breaker(&self) -> &Breaker {
-        &self.breaker
+        &self.options.breaker
     }
 
     async fn publish_permitted(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {

@@ -24,7 +24,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BrokerInfo, BusError, PublishError, Record, close_gaps};
+use super::{Arrived, BrokerInfo, BusError, PublishError, Record, close_gaps};
 
 /// Deliveries that wait for one subscriber before the publisher does.
 const DEFAULT_CAPACITY: usize = 256;
@@ -102,6 +102,50 @@ impl LocalSubscription {
     pub fn unsubscribe(self) {
         if let Some(bus) = self.bus.upgrade() {
             bus.seats().retain(|seat| seat.name != self.name);
+        }
+    }
+}
+
+/// A subscription whose records come in claims; see [`super::Subscription`].
+#[derive(Debug)]
+pub struct LocalClaims {
+    subscription: LocalSubscription,
+    claimed: Vec<Delivery>,
+}
+
+impl From<LocalSubscription> for LocalClaims {
+    fn from(subscription: LocalSubscription) -> Self {
+        let claimed = Vec::new();
+        Self {
+            subscription,
+            claimed,
+        }
+    }
+}
+
+impl LocalClaims {
+    pub(super) async fn claim(&mut self, most: usize) -> Result<Vec<Arrived>, BusError> {
+        let first = self.subscription.recv().await;
+        let first = first.ok_or_else(|| BusError::Unreachable("the bus is gone".into()))?;
+        self.claimed = vec![first];
+        while self.claimed.len() < most
+            && let Ok(next) = self.subscription.deliveries.try_recv()
+        {
+            self.claimed.push(next);
+        }
+        let arrived = self.claimed.iter().map(|delivery| Arrived {
+            record: delivery.record.clone(),
+            place: None,
+        });
+        Ok(arrived.collect())
+    }
+
+    pub(super) fn settle(&mut self, done: usize) {
+        for (at, delivery) in self.claimed.drain(..).enumerate() {
+            match at < done {
+                true => delivery.ack(),
+                false => delivery.nack("its consumer could not handle it now"),
+            }
         }
     }
 }

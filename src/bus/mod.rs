@@ -20,8 +20,10 @@
 //! between them: a key belongs to one relay at a time. A record with an empty
 //! key has no order at all.
 
+pub mod feed;
 pub mod kafka;
 pub mod local;
+pub mod subscription;
 pub mod topics;
 
 use std::collections::HashMap;
@@ -29,8 +31,10 @@ use std::time::Duration;
 
 use crate::resilience::breaker::Breaker;
 
+pub use feed::{Handled, Handler, feed};
 pub use kafka::{KafkaBus, KafkaOptions};
 pub use local::{Delivery, LocalBus, LocalSubscription};
+pub use subscription::{Arrived, Place, Subscription};
 pub use topics::TopicSpec;
 
 /// What goes over the bus.
@@ -134,6 +138,21 @@ impl Bus {
         match self {
             Self::Kafka(bus) => Some(bus.breaker()),
             Self::Local(_) => None,
+        }
+    }
+
+    /// Becomes a consumer of these topics. With Kafka the name is that of a group whose members
+    /// share the topics; on the local bus one of each name is there at a time.
+    ///
+    /// # Errors
+    /// [`BusError::Configuration`] or [`BusError::Subscribed`].
+    pub fn subscribe(&self, name: &str, topics: &[&str]) -> Result<Subscription, BusError> {
+        match self {
+            Self::Kafka(bus) => bus.subscribe(name, topics).map(Subscription::Kafka),
+            Self::Local(bus) => {
+                let subscription = bus.subscribe(name, topics)?;
+                Ok(Subscription::Local(subscription.into()))
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub const DEAD_LETTER_SUFFIX: &str = ".dlq";
 pub const fn of(event_type: EventType) -> &'static str {
     match event_type {
         EventType::TransactionPosted => TRANSACTIONS,
+        EventType::TransferRequested => SETTLEMENTS,
     }
 }
 
@@ -66,12 +67,18 @@ impl TopicSpec {
     }
 }
 
-/// All topics of Aegis; dead letters have one partition and are kept for ever,
-/// since each waits for a person.
-pub fn all(partitions: i32) -> Vec<TopicSpec> {
-    let pairs = [TRANSACTIONS, SETTLEMENTS].into_iter().map(|name| {
-        let letters = TopicSpec::new(dead_letters_of(name), 1).with("retention.ms", "-1");
-        [TopicSpec::new(name, partitions), letters]
+/// The largest dead letter.
+pub const LETTER_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+/// Topics and their dead letters' topics; dead letters have one partition and are kept for ever,
+/// since each waits for a person, and
+/// take larger records, since a letter holds a message and more.
+pub fn with_dead_letters(names: &[&str], partitions: i32) -> Vec<TopicSpec> {
+    let pairs = names.iter().map(|name| {
+        let letters = TopicSpec::new(dead_letters_of(name), 1)
+            .with("retention.ms", "-1")
+            .with("max.message.bytes", LETTER_BYTES_MAX.to_string());
+        [TopicSpec::new(*name, partitions), letters]
     });
     pairs.flatten().collect()
 }
@@ -82,7 +89,8 @@ mod tests {
 
     #[test]
     fn each_topic_has_its_dead_letters() {
-        let names: Vec<String> = all(6).into_iter().map(|topic| topic.name).collect();
+        let topics = with_dead_letters(&[TRANSACTIONS, SETTLEMENTS], 6);
+        let names: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
         assert_eq!(
             names,
             [

@@ -236,6 +236,23 @@ pub(super) const KEYS: &[Key] = &[
         help: "Topic of settlements and payouts. Its dead letters go to the topic with `.dlq` behind it.",
     },
     Key {
+        name: "kafka.topic_partitions",
+        variable: "KAFKA_TOPIC_PARTITIONS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10_000,
+            unit: "partitions",
+            at: |c| &mut c.kafka.topic_partitions,
+        },
+        help: "Partitions that aegisd makes a topic with where it does not exist yet.",
+    },
+    Key {
+        name: "kafka.consumer_group",
+        variable: "KAFKA_CONSUMER_GROUP",
+        kind: Kind::Text(&rule::TOPIC, |c| &mut c.kafka.consumer_group),
+        help: "Group of the settlement consumer. That of the DLQ consumer has `.dlq` behind it.",
+    },
+    Key {
         name: "posting.batch_commands_max",
         variable: "POSTING_BATCH_COMMANDS_MAX",
         kind: Kind::Integer {
@@ -290,6 +307,28 @@ pub(super) const KEYS: &[Key] = &[
             at: |c| &mut c.relay.poll,
         },
         help: "How long the relay sleeps when there is nothing to publish and nobody wakes it.",
+    },
+    Key {
+        name: "consumer.poll_ms",
+        variable: "CONSUMER_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.consumer.poll,
+        },
+        help: "How long the settlement consumer sleeps when no message is due for another attempt.",
+    },
+    Key {
+        name: "consumer.remembered_ms",
+        variable: "CONSUMER_REMEMBERED_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 366 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.consumer.remembered,
+        },
+        help: "How long it is remembered that an event took effect. Longer than Kafka keeps messages.",
     },
     Key {
         name: "breaker.failures_max",

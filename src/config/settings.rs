@@ -27,6 +27,8 @@ pub struct Config {
     pub posting: PostingConfig,
     /// The outbox relay.
     pub relay: RelayConfig,
+    /// The settlement consumer.
+    pub consumer: ConsumerConfig,
     /// What leaves a dependency alone that failed too often.
     pub breaker: BreakerConfig,
     /// Logs.
@@ -89,6 +91,19 @@ pub struct KafkaConfig {
     pub topic_transactions: String,
     /// Topic of settlements and payouts; `<topic>.dlq` takes its dead letters.
     pub topic_settlements: String,
+    /// Partitions that a topic is made with where it does not exist yet, 1 to 10000.
+    pub topic_partitions: u32,
+    /// The settlement consumer's group; the DLQ consumer's is the same with `.dlq` behind it.
+    pub consumer_group: String,
+}
+
+/// The settlement consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerConfig {
+    /// How long to sleep when nothing is due for another attempt and nobody called.
+    pub poll: Duration,
+    /// How long it is remembered that an event took effect.
+    pub remembered: Duration,
 }
 
 /// The committer.
@@ -167,6 +182,8 @@ impl Config {
                 brokers: "localhost:9092".to_owned(),
                 topic_transactions: "aegis.transactions".to_owned(),
                 topic_settlements: "aegis.settlements".to_owned(),
+                topic_partitions: 6,
+                consumer_group: "aegis".to_owned(),
             },
             posting: PostingConfig {
                 batch_commands_max: 8_192,
@@ -176,6 +193,10 @@ impl Config {
             relay: RelayConfig {
                 claim_rows_max: 2_000,
                 poll: Duration::from_millis(1_000),
+            },
+            consumer: ConsumerConfig {
+                poll: Duration::from_millis(1_000),
+                remembered: Duration::from_millis(30 * 24 * 3_600_000),
             },
             breaker: BreakerConfig {
                 failures_max: 5,

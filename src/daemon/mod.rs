@@ -1,10 +1,11 @@
-//! `aegisd`: the API, the committer and the relay in one process.
+//! `aegisd`: the API, the committer, the relay and the consumers in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
 //! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the
-//! outbox as far as the bus lets it, the producer is flushed, connections close; all under one
+//! outbox as far as the bus lets it, the consumers stop, the producer is flushed, connections close; all under one
 //! deadline.
 
+mod consumers;
 mod readiness;
 mod server;
 mod startup;
@@ -27,6 +28,7 @@ use crate::engine::{Committer, Engine, Limits};
 use crate::outbox::{Relay, RelayOptions};
 use crate::resilience::backoff::Schedule;
 
+use consumers::Consumers;
 pub use startup::DaemonError;
 
 /// The parts that run until the end, in the order in which they are drained.
@@ -35,6 +37,7 @@ struct Parts {
     server: JoinHandle<()>,
     committer: JoinHandle<()>,
     relay: JoinHandle<()>,
+    consumers: Consumers,
     replayer: Replayer,
     readiness: JoinHandle<()>,
     bus: Arc<Bus>,
@@ -58,6 +61,7 @@ pub async fn run(config: &Config) -> Result<(), DaemonError> {
         _ = &mut parts.server => Some("server"),
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),
+        part = parts.consumers.ended() => Some(part),
     };
     if let Some(part) = ended {
         // Without it nothing is right any more: a supervisor starts the process anew.
@@ -77,7 +81,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let settings = startup::database(config)?;
     let pool = settings.pool();
     startup::check_schema(&pool, &settings).await?;
-    let bus = Arc::new(startup::bus(config)?);
+    let (bus, letters) = startup::bus(config)?;
+    let consumers = Consumers::start(config, &settings, &bus, &letters)?;
     let engine = Engine::new(&settings, &config.kafka.topic_transactions);
     let limits = Limits {
         batch_commands_max: config.posting.batch_commands_max,
@@ -90,7 +95,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         poll: config.relay.poll,
         schedule: Schedule::STANDARD,
     };
-    let relay = Relay::new(pool.clone(), Arc::clone(&bus), relay_options);
+    let relay = Relay::new(pool.clone(), Arc::clone(&bus), relay_options).with_letters(letters);
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());
     let (report, reported) = watch::channel(api::Readiness::default());
     let readiness = tokio::spawn(readiness::watch(
@@ -121,6 +126,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         server,
         committer: committer_task,
         relay,
+        consumers,
         replayer,
         readiness,
         bus,
@@ -139,6 +145,7 @@ async fn drain(parts: Parts) {
     report("committer", parts.committer.await);
     parts.stop_relay.cancel();
     report("relay", parts.relay.await);
+    parts.consumers.stop().await;
     parts.readiness.abort();
     if let Err(error) = parts.bus.flush(Duration::from_secs(5)).await {
         tracing::warn!(%error, "the bus was not flushed; what it had is published again later");

@@ -1,14 +1,16 @@
 //! What has to be right before the daemon serves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
+use crate::bus::topics::LETTER_BYTES_MAX;
 use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
 use crate::config::{BusKind, Config, ConfigError};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
-use crate::resilience::breaker::BreakerOptions;
+use crate::resilience::breaker::{Breaker, BreakerOptions};
 
 /// Deliveries that wait for one subscriber of the local bus.
 const LOCAL_BUS_CAPACITY: usize = 1_024;
@@ -123,13 +125,26 @@ pub(super) async fn check_schema(pool: &PgPool, settings: &Settings) -> Result<(
     }
 }
 
-pub(super) fn bus(config: &Config) -> Result<Bus, DaemonError> {
+/// The bus for events, and the same one as dead letters take it: they are larger.
+pub(super) fn bus(config: &Config) -> Result<(Arc<Bus>, Arc<Bus>), DaemonError> {
     Ok(match config.bus {
-        BusKind::Local => Bus::Local(LocalBus::new(LOCAL_BUS_CAPACITY)),
-        BusKind::Kafka => Bus::Kafka(KafkaBus::new(KafkaOptions {
-            breaker: breaker_options(config),
-            ..KafkaOptions::new(&config.kafka.brokers)
-        })?),
+        BusKind::Local => {
+            let bus = Arc::new(Bus::Local(LocalBus::new(LOCAL_BUS_CAPACITY)));
+            (Arc::clone(&bus), bus)
+        }
+        BusKind::Kafka => {
+            let options = KafkaOptions {
+                breaker: Arc::new(Breaker::new("kafka", breaker_options(config))),
+                ..KafkaOptions::new(&config.kafka.brokers)
+            };
+            let letters = KafkaOptions {
+                record_bytes_max: LETTER_BYTES_MAX,
+                ..options.clone()
+            };
+            let [events, letters] =
+                [options, letters].map(|options| KafkaBus::new(options).map(Bus::Kafka));
+            (Arc::new(events?), Arc::new(letters?))
+        }
     })
 }
 

@@ -8,6 +8,7 @@
 
 pub mod discard;
 mod error;
+mod indexer;
 mod lanes;
 mod pace;
 pub mod plan;
@@ -19,6 +20,7 @@ pub mod selection;
 mod under_way;
 
 pub use error::DlqError;
+pub use indexer::Indexer;
 pub use replayer::Replayer;
 
 fn count(length: usize) -> i64 {

@@ -130,7 +130,6 @@ impl DeadLetter {
                     PayloadEncoding::Base64,
                 ),
             };
-        let headers = original.headers.iter();
         Ok(Self {
             original_topic: original.topic.to_owned(),
             original_message,
@@ -140,52 +139,33 @@ impl DeadLetter {
             correlation_id,
             original_encoding,
             original_key: (!original.key.is_empty()).then(|| Text::new(original.key)),
-            original_headers: headers
-                .map(|(name, value)| (name.clone(), Text::new(value)))
-                .collect(),
+            original_headers: header_pairs(original.headers),
         })
     }
 
     /// Names this life of the message: the same however often the letter is published, another after
     /// each replay. A UUIDv8 (RFC 9562) over the topic, the event's id, the number of replays and the
-    /// payload. Where the message has no id, `place` (its partition and offset) stands in for it.
+    /// payload. Where the message has no id, `stand_in` is taken for it, the same for the same message.
     #[must_use]
-    pub fn id(&self, place: Option<(i32, i64)>) -> Uuid {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
-        part(self.original_topic.as_bytes());
-        part(self.original_message.get().as_bytes());
-        part(&self.replay_count().to_be_bytes());
-        match (self.event_id(), place) {
-            (Some(id), _) => part(id.as_bytes()),
-            (None, Some((partition, offset))) => {
-                part(&partition.to_be_bytes());
-                part(&offset.to_be_bytes());
-            }
-            (None, None) => part(
-                self.failed_at
-                    .unix_timestamp_nanos()
-                    .to_be_bytes()
-                    .as_slice(),
-            ),
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        uuid::Builder::from_custom_bytes(id).into_uuid()
+    pub fn id(&self, stand_in: Option<Uuid>) -> Uuid {
+        let failed_at = self.failed_at.unix_timestamp_nanos().to_be_bytes();
+        let named = self.event_id().or(stand_in);
+        digest_id(&[
+            self.original_topic.as_bytes(),
+            self.original_message.get().as_bytes(),
+            &self.replay_count().to_be_bytes(),
+            named.as_ref().map_or(&failed_at[..], |id| id.as_bytes()),
+        ])
     }
 
     /// The headers of the letter's record: a CloudEvent's id that repeats of it share, and what it
     /// belongs to.
     #[must_use]
-    pub fn record_headers(&self, place: Option<(i32, i64)>) -> Vec<(String, Vec<u8>)> {
+    pub fn record_headers(&self, stand_in: Option<Uuid>) -> Vec<(String, Vec<u8>)> {
         let mut headers = vec![
             (
                 header::ID.to_owned(),
-                self.id(place).to_string().into_bytes(),
+                self.id(stand_in).to_string().into_bytes(),
             ),
             (
                 header::CONTENT_TYPE.to_owned(),
@@ -281,11 +261,42 @@ impl DeadLetter {
     /// # Errors
     /// A value that says base64 and is not.
     pub fn headers(&self) -> Result<Vec<(String, Vec<u8>)>, EventError> {
-        let headers = self.original_headers.iter();
-        headers
-            .map(|(name, value)| Ok((name.clone(), value.to_bytes()?)))
-            .collect()
+        headers_of(&self.original_headers)
     }
+}
+
+/// A UUIDv8 (RFC 9562) that the same parts always make, for what came without an id.
+#[must_use]
+pub fn digest_id(parts: &[&[u8]]) -> Uuid {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(id).into_uuid()
+}
+
+/// Headers as they stand in JSON: pairs, in order.
+#[must_use]
+pub fn header_pairs(headers: &[(String, Vec<u8>)]) -> Vec<(String, Text)> {
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.clone(), Text::new(value)))
+        .collect()
+}
+
+/// The headers again.
+///
+/// # Errors
+/// A value that says base64 and is not.
+pub fn headers_of(pairs: &[(String, Text)]) -> Result<Vec<(String, Vec<u8>)>, EventError> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| Ok((name.clone(), value.to_bytes()?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -369,7 +380,10 @@ mod tests {
         };
         let first = letter(b"k", &headers("1"), b"{}");
         let again = letter(b"k", &headers("1"), b"{}");
-        assert_eq!(first.id(Some((0, 1))), again.id(Some((0, 2))));
+        assert_eq!(
+            first.id(Some(Uuid::from_u128(1))),
+            again.id(Some(Uuid::from_u128(2)))
+        );
         let next_life = letter(b"k", &headers("2"), b"{}");
         assert_ne!(first.id(None), next_life.id(None));
         let other = letter(b"k", &headers("1"), b"[]");
@@ -387,9 +401,18 @@ mod tests {
     #[test]
     fn a_message_without_an_id_is_named_by_its_place() {
         let [one, two] = [0, 1].map(|_| letter(b"", &[], b"not json"));
-        assert_eq!(one.id(Some((0, 1))), two.id(Some((0, 1))));
-        assert_ne!(one.id(Some((0, 1))), two.id(Some((0, 2))));
-        assert_ne!(one.id(Some((0, 1))), two.id(Some((1, 1))));
+        assert_eq!(
+            one.id(Some(Uuid::from_u128(1))),
+            two.id(Some(Uuid::from_u128(1)))
+        );
+        assert_ne!(
+            one.id(Some(Uuid::from_u128(1))),
+            two.id(Some(Uuid::from_u128(2)))
+        );
+        assert_ne!(
+            one.id(Some(Uuid::from_u128(1))),
+            two.id(Some(Uuid::from_u128(11)))
+        );
     }
 
     #[test]

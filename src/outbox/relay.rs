@@ -70,6 +70,7 @@ pub enum RelayError {
 pub struct Relay {
     pool: PgPool,
     bus: Arc<Bus>,
+    letters: Arc<Bus>,
     options: RelayOptions,
     turns: tokio::sync::watch::Sender<u64>,
 }
@@ -78,12 +79,20 @@ impl Relay {
     /// A relay between this database and this bus.
     #[must_use]
     pub fn new(pool: PgPool, bus: Arc<Bus>, options: RelayOptions) -> Self {
+        let letters = Arc::clone(&bus);
         Self {
             pool,
             bus,
+            letters,
             options,
             turns: tokio::sync::watch::Sender::new(0),
         }
+    }
+
+    /// The same with dead letters on a bus of their own, which takes larger records.
+    #[must_use]
+    pub fn with_letters(self, letters: Arc<Bus>) -> Self {
+        Self { letters, ..self }
     }
 
     /// Counts the turns of the loop, so that a watchdog sees that it turns.
@@ -291,7 +300,7 @@ impl Relay {
             headers: letter.record_headers(None),
             payload: letter.to_json()?,
         };
-        let buried = self.bus.publish(std::slice::from_ref(&record)).await;
+        let buried = self.letters.publish(std::slice::from_ref(&record)).await;
         let buried = buried.first().is_some_and(Result::is_ok);
         if buried {
             tracing::error!(

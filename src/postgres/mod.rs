@@ -4,6 +4,7 @@
 mod advisory;
 pub mod audit;
 pub mod bench;
+pub mod consumed;
 mod copy;
 mod copy_out;
 pub mod dead_letters;
@@ -11,6 +12,7 @@ pub mod ledgers;
 pub mod migrate;
 pub mod outbox;
 pub mod posting;
+pub mod retries;
 pub mod transactions;
 pub mod verify;
 pub mod wallets;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
+use std::borrow::Cow;
 
 /// For sessions whose statements find few rows by key among many, and are planned once, perhaps
 /// while the tables are small and cheap to read whole: every way but the one by key is closed to
@@ -114,6 +117,15 @@ impl Settings {
         self.pool_options().connect_lazy_with(self.session("aegis"))
     }
 
+    /// A small pool whose connections post, for what posts in transactions of its own.
+    #[must_use]
+    pub fn posting_pool(&self, connections_max: u32) -> PgPool {
+        self.pool_options()
+            .max_connections(connections_max)
+            .test_before_acquire(true)
+            .connect_lazy_with(self.posting_options())
+    }
+
     /// A connection for migrations, which take as long as they take and wait for one another.
     ///
     /// # Errors
@@ -196,6 +208,23 @@ pub fn classify(error: &sqlx::Error) -> Failure {
 /// A stored value that the program can't read: the database was written by something else.
 pub(crate) fn unreadable(what: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{what} {value:?} in the database is not known here").into())
+}
+
+/// Text as PostgreSQL can store it: U+0000 becomes U+FFFD.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Whether the values are to blame for a failure: they can't be read as what they should be, or
+/// break a constraint. Another attempt with the same values fails again.
+#[must_use]
+pub fn blames_values(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // Classes 22 (data exception) and 23 (integrity constraint violation) of SQLSTATE.
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// Whether a lock was waited for until the time for it was over.

@@ -1,0 +1,110 @@
+//! The half that takes messages from the bus.
+
+use sqlx::Connection as _;
+use time::OffsetDateTime;
+
+use super::command::{Verdict, attempt};
+use super::message::message_of;
+use super::retries::CONFLICT_WAIT;
+use super::{ConsumerError, NAME, Shared};
+use crate::bus::{Arrived, Handled, Handler};
+use crate::postgres::retries::{self, Message, Standing};
+use crate::resilience::failpoint;
+
+/// How often a message is attempted at once where the server undoes the work.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Takes messages from the bus; fed by [`crate::bus::feed()`].
+#[derive(Debug)]
+pub struct Settlements {
+    shared: Shared,
+}
+
+impl Handler for Settlements {
+    async fn handle(&self, claim: &[Arrived]) -> Handled {
+        for (done, arrived) in claim.iter().enumerate() {
+            if let Err(error) = self.take(arrived, OffsetDateTime::now_utc()).await {
+                return Handled {
+                    done,
+                    held: Some(error.to_string()),
+                };
+            }
+        }
+        Handled {
+            done: claim.len(),
+            held: None,
+        }
+    }
+}
+
+impl Settlements {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared }
+    }
+
+    /// Done with a message: it took effect, or it waits in the database.
+    ///
+    /// # Errors
+    /// [`ConsumerError`] where neither could be.
+    pub async fn take(&self, arrived: &Arrived, now: OffsetDateTime) -> Result<(), ConsumerError> {
+        let message = message_of(arrived);
+        for _ in 0..ATTEMPTS_MAX {
+            match self.try_once(&message, now).await {
+                Err(error) if error.is_conflict() => {}
+                done => return done,
+            }
+        }
+        // Others are in the way for longer: the partition doesn't wait for them.
+        let mut conn = self.shared.pool.acquire().await?;
+        let standing = Standing {
+            attempts: 0,
+            next_attempt_at: now + CONFLICT_WAIT,
+            last_error: Some("contended: other writers were in the way"),
+        };
+        retries::park(&mut conn, NAME, &message, standing, now).await?;
+        self.shared.parked.notify_one();
+        Ok(())
+    }
+
+    async fn try_once(&self, message: &Message, now: OffsetDateTime) -> Result<(), ConsumerError> {
+        let mut conn = self.shared.pool.acquire().await?;
+        let mut transaction = conn.begin().await?;
+        let (topic, key) = (&message.topic, &message.key);
+        let verdict = match retries::is_lane_taken(&mut transaction, NAME, topic, key).await? {
+            true => None,
+            false => {
+                let told_on = &self.shared.options.topic_transactions;
+                Some(attempt(&mut transaction, message, told_on, now).await?)
+            }
+        };
+        let parked = match &verdict {
+            Some(Verdict::Done) => None,
+            // Its turn comes; what can't be read is found unreadable again, and buried.
+            None => Some((0, now, None)),
+            Some(Verdict::Unreadable(reason)) => Some((0, now, Some(reason))),
+            Some(Verdict::Failed(reason)) => {
+                let wait = self.shared.options.schedule.delay_after(1);
+                Some((1, now + wait.unwrap_or_default(), Some(reason)))
+            }
+        };
+        if let Some((attempts, next_attempt_at, reason)) = parked {
+            let standing = Standing {
+                attempts,
+                next_attempt_at,
+                last_error: reason.map(String::as_str),
+            };
+            retries::park(&mut transaction, NAME, message, standing, now).await?;
+        }
+        failpoint::reach(failpoint::CONSUMER_COMMITS);
+        transaction.commit().await?;
+        failpoint::reach(failpoint::CONSUMER_COMMITTED);
+        if let Some((_, _, reason)) = parked {
+            self.shared.parked.notify_one();
+            if let Some(reason) = reason {
+                let (event_id, topic) = (message.event_id, &message.topic);
+                tracing::warn!(%event_id, topic, reason, "a message failed and waits");
+            }
+        }
+        Ok(())
+    }
+}
