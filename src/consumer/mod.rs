@@ -26,7 +26,7 @@ use crate::engine::PostError;
 use crate::postgres::{Failure, blames_values, classify};
 use crate::resilience::backoff::Schedule;
 
-pub use retries::{Retried, Retries};
+pub use retries::{Lane, Retried, Retries};
 pub use settlements::Settlements;
 
 /// The consumer's name in the database.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::PATIENCE;
+use super::topic::settlements_of;
 
 /// What a daemon is started with. Nothing of the test's own environment reaches it.
 #[derive(Clone)]
@@ -38,11 +39,13 @@ impl Settings {
             .with("RUST_LOG", "info,aegis::request=warn")
     }
 
-    /// With events going to a topic of Kafka.
+    /// With events going to a topic of Kafka, and commands coming from the one beside it.
     pub(crate) fn with_kafka(self, brokers: &str, topic: &str) -> Self {
         self.with("BUS", "kafka")
             .with("KAFKA_BROKERS", brokers)
             .with("KAFKA_TOPIC_TRANSACTIONS", topic)
+            .with("KAFKA_TOPIC_SETTLEMENTS", &settlements_of(topic))
+            .with("KAFKA_CONSUMER_GROUP", topic)
     }
 
     /// With one variable more.

@@ -1,4 +1,4 @@
-//! A topic of a test's own that daemons publish to.
+//! Topics of a test's own that daemons publish to and consume from.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use aegis::bus::{KafkaBus, KafkaOptions, TopicSpec};
+use aegis::bus::topics::with_dead_letters;
+use aegis::bus::{KafkaBus, KafkaOptions};
 use uuid::Uuid;
 
 use super::{PATIENCE, brokers, ready};
@@ -36,15 +37,25 @@ impl DaemonTopic {
         let name = format!("test.daemon.{}", Uuid::new_v4().simple());
         let bus = KafkaBus::new(KafkaOptions::new(brokers)).unwrap();
         ready(&bus).await;
-        bus.ensure_topics(&[TopicSpec::new(&name, 4)], PATIENCE)
+        let settlements = settlements_of(&name);
+        let mut topics = with_dead_letters(&[&name, &settlements], 4);
+        for topic in topics.iter_mut().filter(|topic| topic.name == settlements) {
+            *topic = topic.clone().with("max.message.bytes", "4194304");
+        }
+        bus.ensure_topics(&topics, PATIENCE)
             .await
-            .expect("the broker makes a topic");
+            .expect("the broker makes topics");
         Self {
             brokers: brokers.to_owned(),
             name,
             shared,
         }
     }
+}
+
+/// The topic of commands beside a daemon's topic of transactions.
+pub(crate) fn settlements_of(name: &str) -> String {
+    format!("{name}.settlements")
 }
 
 impl Drop for DaemonTopic {
@@ -58,7 +69,9 @@ impl Drop for DaemonTopic {
             let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
             let deleting = async {
                 let bus = KafkaBus::new(KafkaOptions::new(brokers))?;
-                bus.delete_topics(&[&name], Duration::from_secs(20)).await
+                let topics = with_dead_letters(&[&name, &settlements_of(&name)], 4);
+                let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+                bus.delete_topics(&names, Duration::from_secs(20)).await
             };
             runtime
                 .block_on(deleting)

@@ -1,0 +1,192 @@
+//! The index over the dead letters, and messages that come back.
+
+use std::sync::Arc;
+
+use aegis::bus::{Arrived, Place, Record};
+use aegis::consumer::Retried;
+use aegis::dlq::Indexer;
+use aegis::event::{DeadLetter, Original, header};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::scene::{START, Scene, at, command};
+
+/// A letter's record, as it lies on its topic.
+fn letter(event_id: Uuid, more: &[(&str, &str)], offset: i64) -> Arrived {
+    let mut headers = vec![(header::ID.to_owned(), event_id.to_string().into_bytes())];
+    let more = more.iter();
+    headers.extend(more.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+    let original = Original {
+        topic: "orders",
+        key: b"k",
+        headers: &headers,
+        payload: b"{}",
+    };
+    let read = DeadLetter::new(original, "code: words", 6, START, None).unwrap();
+    Arrived {
+        record: Record {
+            topic: "orders.dlq".into(),
+            key: b"k".to_vec(),
+            headers: read.record_headers(None),
+            payload: read.to_json().unwrap(),
+        },
+        place: Some(Place {
+            partition: 0,
+            offset,
+        }),
+    }
+}
+
+async fn index(scene: &Scene, claim: &[Arrived]) -> usize {
+    let indexer = Indexer::new(scene.pool().clone());
+    indexer.index(claim, START).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_letter_is_indexed_once_however_often_it_is_read_or_was_published() {
+    let scene = Scene::new().await;
+    let id = Uuid::now_v7();
+    let one = letter(id, &[], 0);
+    assert_eq!(index(&scene, std::slice::from_ref(&one)).await, 1);
+    assert_eq!(
+        index(&scene, std::slice::from_ref(&one)).await,
+        0,
+        "read again"
+    );
+    assert_eq!(
+        index(&scene, &[letter(id, &[], 1)]).await,
+        0,
+        "published again"
+    );
+    assert_eq!(index(&scene, &[letter(Uuid::now_v7(), &[], 2)]).await, 1);
+    assert_eq!(scene.letters().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_dead_letter_is_indexed_as_it_is() {
+    let scene = Scene::new().await;
+    let mut one = letter(Uuid::now_v7(), &[], 0);
+    one.record.payload = b"\xff\x00 hello".to_vec();
+    one.record.headers.clear();
+    assert_eq!(index(&scene, &[one.clone()]).await, 1);
+    let found = scene.letters().await.remove(0);
+    assert_eq!(found.letter, one.record.payload);
+    assert_eq!(found.original_topic, "orders");
+    assert!(
+        found.error.starts_with("not_a_dead_letter: "),
+        "{}",
+        found.error
+    );
+}
+
+#[tokio::test]
+async fn a_text_that_the_database_cant_hold_does_not_stop_the_index() {
+    let scene = Scene::new().await;
+    let mut one = letter(Uuid::now_v7(), &[(header::SOURCE, "/ledgers/a\0b")], 0);
+    let json = String::from_utf8(one.record.payload).unwrap();
+    one.record.payload = json.replace("code: words", "co\\u0000de").into_bytes();
+    assert_eq!(index(&scene, &[one]).await, 1);
+    let found = scene.letters().await.remove(0);
+    assert_eq!(found.error, "co\u{fffd}de");
+    assert_eq!(found.ledger.as_deref(), Some("a\u{fffd}b"));
+}
+
+#[tokio::test]
+async fn letters_without_a_place_are_numbered_even_by_several_at_once() {
+    let scene = Arc::new(Scene::new().await);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let scene = Arc::clone(&scene);
+            tokio::spawn(async move {
+                let mut one = letter(Uuid::now_v7(), &[], 0);
+                one.place = None;
+                index(&scene, &[one]).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 1);
+    }
+    let mut offsets: Vec<i64> = scene.letters().await.iter().map(|one| one.offset).collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, (0..8).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_letter_that_comes_back_is_linked_to_its_first_life() {
+    let scene = Scene::new().await;
+    let id = Uuid::now_v7();
+    index(&scene, &[letter(id, &[], 0)]).await;
+    let first = scene.letters().await.remove(0).id;
+    let life = |count: &'static str, from: i64| {
+        let from = from.to_string();
+        let more = [
+            (header::REPLAY_COUNT, count),
+            (header::REPLAYED_FROM, &*from),
+        ];
+        letter(id, &more, count.parse().unwrap())
+    };
+    index(&scene, &[life("1", first)]).await;
+    let second = scene
+        .letters()
+        .await
+        .into_iter()
+        .map(|one| one.id)
+        .max()
+        .unwrap();
+    index(&scene, &[life("2", second)]).await;
+    let mut all = scene.letters().await;
+    all.sort_by_key(|one| one.id);
+    let links: Vec<_> = all
+        .iter()
+        .map(|one| (one.replay_count, one.previous_id, one.first_id))
+        .collect();
+    let wanted = [
+        (0, None, None),
+        (1, Some(first), Some(first)),
+        (2, Some(second), Some(first)),
+    ];
+    assert_eq!(links, wanted);
+}
+
+#[tokio::test]
+async fn a_letter_of_another_installation_is_linked_to_nobody() {
+    let scene = Scene::new().await;
+    index(&scene, &[letter(Uuid::now_v7(), &[], 0)]).await;
+    let first = scene.letters().await.remove(0).id.to_string();
+    let more = [
+        (header::REPLAY_COUNT, "1"),
+        (header::REPLAYED_FROM, &*first),
+    ];
+    index(&scene, &[letter(Uuid::now_v7(), &more, 1)]).await;
+    let newest = scene
+        .letters()
+        .await
+        .into_iter()
+        .max_by_key(|one| one.id)
+        .unwrap();
+    assert_eq!(newest.previous_id, None);
+}
+
+#[tokio::test]
+async fn while_the_bus_is_away_a_letter_waits_and_nothing_is_counted() {
+    let mut scene = Scene::new().await;
+    scene.lose_the_bus().await;
+    scene.take("a", &command("k", "shop", "world", 70)).await;
+    for due in [1, 3, 7, 15] {
+        assert_eq!(scene.retry_at(at(due)).await, [Retried::Postponed]);
+    }
+    for due in [31, 36, 41] {
+        assert_eq!(scene.retry_at(at(due)).await, [Retried::BusAway]);
+    }
+    assert_eq!(scene.waiting().await, 1);
+    scene.index_letters();
+    // Funds that come now are too late: it has failed six times.
+    scene
+        .take("b", &command("funds", "world", "shop", 100))
+        .await;
+    assert_eq!(scene.retry_at(at(46)).await, [Retried::Buried]);
+    assert_eq!(scene.letters().await[0].retry_count, 6);
+    let newest: Vec<OffsetDateTime> = scene.letters().await.iter().map(|l| l.failed_at).collect();
+    assert_eq!(newest, [at(46)]);
+}

@@ -1,0 +1,127 @@
+//! What is no command becomes a dead letter at once, and nothing of it is lost.
+
+use aegis::bus::Record;
+use aegis::consumer::Retried;
+use aegis::event::DeadLetter;
+use aegis::postgres::dead_letters::list::Letter;
+use proptest::prelude::*;
+
+use crate::scene::{START, Scene, TOPIC, arrived, at, command, record};
+
+async fn letter_of(scene: &Scene, record: Record) -> Letter {
+    scene.taking.take(&arrived(record), START).await.unwrap();
+    assert_eq!(scene.retry_at(at(0)).await, [Retried::Buried]);
+    scene.letters().await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_event_are_buried_at_once_byte_for_byte() {
+    let scene = Scene::new().await;
+    let bytes = b"\x00\xff not json".to_vec();
+    let record = Record {
+        topic: TOPIC.into(),
+        key: vec![0xfe],
+        headers: vec![("x".into(), vec![0xfd, 0])],
+        payload: bytes.clone(),
+    };
+    let letter = letter_of(&scene, record).await;
+    assert_eq!((letter.retry_count, letter.event_id), (1, None));
+    assert_eq!(letter.error, "unreadable: header ce_specversion is missing");
+    let read = DeadLetter::from_json(&letter.letter).unwrap();
+    assert!(read.original_message.get().starts_with('"'), "base64");
+    assert_eq!(read.payload().unwrap(), bytes);
+    assert_eq!(read.key().unwrap(), [0xfe]);
+    assert_eq!(read.headers().unwrap(), [("x".to_owned(), vec![0xfd, 0])]);
+}
+
+#[tokio::test]
+async fn a_type_that_nobody_knows_is_told_by_name() {
+    let scene = Scene::new().await;
+    let mut record = record(TOPIC, "a", &command("k", "world", "shop", 1));
+    for (name, value) in &mut record.headers {
+        if name == "ce_type" {
+            *value = b"aegis.transfer.requseted".to_vec();
+        }
+    }
+    let letter = letter_of(&scene, record).await;
+    let told = "unknown_event_type: unknown event type \"aegis.transfer.requseted\"";
+    assert_eq!(letter.error, told);
+}
+
+#[tokio::test]
+async fn a_field_that_cant_be_read_is_named() {
+    let scene = Scene::new().await;
+    let mut asked = command("k", "world", "shop", 1);
+    asked.source = "Not An Address".into();
+    let letter = letter_of(&scene, record(TOPIC, "a", &asked)).await;
+    assert!(
+        letter.error.starts_with("unreadable: source "),
+        "{}",
+        letter.error
+    );
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_exist_may_come_to_exist_and_goes_through_the_schedule() {
+    let scene = Scene::new().await;
+    let mut record = record(TOPIC, "a", &command("k", "world", "shop", 1));
+    for (name, value) in &mut record.headers {
+        if name == "ce_source" {
+            *value = b"/ledgers/elsewhere".to_vec();
+        }
+    }
+    scene.taking.take(&arrived(record), START).await.unwrap();
+    assert_eq!(scene.retry_at(at(1)).await, [Retried::Postponed]);
+}
+
+#[tokio::test]
+async fn those_behind_what_cant_be_read_go_on_at_once() {
+    let scene = Scene::new().await;
+    let mut poison = record(TOPIC, "a", &command("k", "world", "shop", 1));
+    poison.payload = b"{".to_vec();
+    scene.taking.take(&arrived(poison), START).await.unwrap();
+    scene.take("a", &command("next", "world", "shop", 5)).await;
+    assert_eq!(
+        scene.retry_at(at(0)).await,
+        [Retried::Buried, Retried::Done]
+    );
+    assert_eq!(scene.balance().await, 5);
+}
+
+#[test]
+fn whatever_arrives_is_either_done_or_waits_or_is_indexed() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let scene = runtime.block_on(Scene::new());
+    let header = (".{0,12}", proptest::collection::vec(any::<u8>(), 0..12));
+    let named = (
+        prop_oneof![
+            "ce_id",
+            "ce_type",
+            "ce_source",
+            "correlation_id",
+            "content-type"
+        ],
+        ".{0,12}".prop_map(String::into_bytes),
+    );
+    let headers = proptest::collection::vec(prop_oneof![header, named], 0..6);
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
+    runner
+        .run(&(headers, bytes(), bytes()), |(headers, key, payload)| {
+            runtime.block_on(async {
+                let record = Record {
+                    topic: TOPIC.into(),
+                    key,
+                    headers,
+                    payload,
+                };
+                let letter = letter_of(&scene, record.clone()).await;
+                assert_eq!(scene.waiting().await, 0);
+                let read = DeadLetter::from_json(&letter.letter).unwrap();
+                assert_eq!(read.payload().unwrap(), record.payload);
+                assert_eq!(read.headers().unwrap(), record.headers);
+            });
+            Ok(())
+        })
+        .unwrap();
+}
