@@ -14,7 +14,8 @@ use super::when;
 use crate::bus::{Bus, KafkaBus, KafkaOptions};
 use crate::cache;
 use crate::config::BusKind;
-use crate::postgres::{self, migrate, outbox};
+use crate::postgres::dead_letters::index;
+use crate::postgres::{self, migrate, outbox, retries};
 
 /// Every dependency on one screen
 ///
@@ -146,6 +147,8 @@ async fn database(context: &Context) -> (Vec<Check>, Exit) {
             Check::new("schema", Health::Failed, problem),
             Check::new("relay", Health::Off, "unknown without its schema"),
             Check::new("outbox", Health::Off, "unknown without its schema"),
+            Check::new("retries", Health::Off, "unknown without its schema"),
+            Check::new("dead letters", Health::Off, "unknown without its schema"),
         ];
         return (checks, Exit::Usage);
     }
@@ -160,6 +163,10 @@ async fn database(context: &Context) -> (Vec<Check>, Exit) {
     ];
     match outbox::depth(&mut conn, None).await {
         Ok(depth) => checks.extend(queue(&depth)),
+        Err(error) => return without_database(&error.into()),
+    }
+    match waiting(&mut conn).await {
+        Ok(waiting) => checks.extend(waiting),
         Err(error) => return without_database(&error.into()),
     }
     (checks, Exit::Done)
@@ -187,6 +194,8 @@ fn without_database(error: &anyhow::Error) -> (Vec<Check>, Exit) {
         unknown("schema"),
         unknown("relay"),
         unknown("outbox"),
+        unknown("retries"),
+        unknown("dead letters"),
     ];
     let exit = match error.downcast_ref::<Failure>() {
         Some(failure) => failure.exit(),
@@ -229,6 +238,39 @@ fn queue(depth: &outbox::Depth) -> [Check; 2] {
         }
     };
     [relay, outbox]
+}
+
+/// Messages that failed, and those that were given up.
+async fn waiting(conn: &mut PgConnection) -> sqlx::Result<[Check; 2]> {
+    let (messages, since) = retries::depth(conn).await?;
+    let (letters, failed_at) = index::depth(conn).await?;
+    let check = |name, count, oldest: Option<time::OffsetDateTime>, what, more: &str| {
+        let Ok(count @ 1..) = u64::try_from(count) else {
+            return Check::new(name, Health::Ok, "none");
+        };
+        let age = oldest.map(|oldest| time::OffsetDateTime::now_utc() - oldest);
+        let age = when::duration(age.unwrap_or_default().as_seconds_f64());
+        let count = grouped(count);
+        let detail = format!("{count} {what}, the oldest for {age}{more}");
+        Check::new(name, Health::Degraded, detail)
+    };
+    let look = ": look with aegisctl dlq stats";
+    Ok([
+        check(
+            "retries",
+            messages,
+            since,
+            "message(s) wait for another attempt",
+            "",
+        ),
+        check(
+            "dead letters",
+            letters,
+            failed_at,
+            "wait for a decision",
+            look,
+        ),
+    ])
 }
 
 async fn redis(context: &Context) -> Check {

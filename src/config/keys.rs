@@ -331,6 +331,40 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long it is remembered that an event took effect. Longer than Kafka keeps messages.",
     },
     Key {
+        name: "backoff.first_ms",
+        variable: "BACKOFF_FIRST_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.backoff.first,
+        },
+        help: "How long what failed waits before its next attempt. Each further wait is twice as long.",
+    },
+    Key {
+        name: "backoff.waits",
+        variable: "BACKOFF_WAITS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 20,
+            unit: "waits",
+            at: |c| &mut c.backoff.waits,
+        },
+        help: "How many failures are followed by a wait. What fails once more becomes a dead letter.",
+    },
+    Key {
+        name: "backoff.jitter_percent",
+        variable: "BACKOFF_JITTER_PERCENT",
+        kind: Kind::Integer {
+            min: 0,
+            max: 100,
+            unit: "percent",
+            at: |c| &mut c.backoff.jitter_percent,
+        },
+        help: "By how much chance may shorten or lengthen each wait, so that what failed together does \
+               not come back together.",
+    },
+    Key {
         name: "breaker.failures_max",
         variable: "BREAKER_FAILURES_MAX",
         kind: Kind::Integer {

@@ -29,6 +29,8 @@ pub struct Config {
     pub relay: RelayConfig,
     /// The settlement consumer.
     pub consumer: ConsumerConfig,
+    /// When what failed is tried again.
+    pub backoff: BackoffConfig,
     /// What leaves a dependency alone that failed too often.
     pub breaker: BreakerConfig,
     /// Logs.
@@ -126,6 +128,17 @@ pub struct RelayConfig {
     pub poll: Duration,
 }
 
+/// The schedule by which the relay, the consumer and calls to PSPs try again what failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackoffConfig {
+    /// The first wait; each further one is twice as long.
+    pub first: Duration,
+    /// How many failures are followed by a wait, 1 to 20; the next one is the last.
+    pub waits: u32,
+    /// By how much chance may shorten or lengthen a wait, 0 to 100 percent.
+    pub jitter_percent: u32,
+}
+
 /// Circuit breakers, one a dependency, all by the same numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerConfig {
@@ -197,6 +210,11 @@ impl Config {
             consumer: ConsumerConfig {
                 poll: Duration::from_millis(1_000),
                 remembered: Duration::from_millis(30 * 24 * 3_600_000),
+            },
+            backoff: BackoffConfig {
+                first: Duration::from_millis(1_000),
+                waits: 5,
+                jitter_percent: 0,
             },
             breaker: BreakerConfig {
                 failures_max: 5,

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::startup::DaemonError;
+use super::startup::{self, DaemonError};
 use crate::bus::topics::{dead_letters_of, with_dead_letters};
 use crate::bus::{Bus, BusError, feed};
 use crate::config::Config;
 use crate::consumer::{self, Options};
 use crate::dlq::Indexer;
 use crate::postgres::Settings;
-use crate::resilience::backoff::{Reconnect, Schedule};
+use crate::resilience::backoff::Reconnect;
 
 /// Consumers work one message after the other; one connection each, and one to spare.
 const CONNECTIONS_MAX: u32 = 4;
@@ -37,7 +37,7 @@ impl Consumers {
         let pool = settings.posting_pool(CONNECTIONS_MAX);
         let kafka = &config.kafka;
         let options = Options {
-            schedule: Schedule::STANDARD,
+            schedule: startup::schedule(config),
             poll: config.consumer.poll,
             remembered: config.consumer.remembered,
             topic_transactions: kafka.topic_transactions.clone(),

@@ -26,7 +26,6 @@ use crate::config::Config;
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::outbox::{Relay, RelayOptions};
-use crate::resilience::backoff::Schedule;
 
 use consumers::Consumers;
 pub use startup::DaemonError;
@@ -93,7 +92,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let relay_options = RelayOptions {
         claim_rows_max: config.relay.claim_rows_max,
         poll: config.relay.poll,
-        schedule: Schedule::STANDARD,
+        schedule: startup::schedule(config),
     };
     let relay = Relay::new(pool.clone(), Arc::clone(&bus), relay_options).with_letters(letters);
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());

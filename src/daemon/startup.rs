@@ -10,6 +10,7 @@ use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
 use crate::config::{BusKind, Config, ConfigError};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
+use crate::resilience::backoff::Schedule;
 use crate::resilience::breaker::{Breaker, BreakerOptions};
 
 /// Deliveries that wait for one subscriber of the local bus.
@@ -146,6 +147,12 @@ pub(super) fn bus(config: &Config) -> Result<(Arc<Bus>, Arc<Bus>), DaemonError> 
             (Arc::new(events?), Arc::new(letters?))
         }
     })
+}
+
+pub(super) fn schedule(config: &Config) -> Schedule {
+    let backoff = &config.backoff;
+    let fraction = f64::from(backoff.jitter_percent) / 100.0;
+    Schedule::new(backoff.first, 2, backoff.waits).with_jitter(fraction)
 }
 
 pub(super) fn breaker_options(config: &Config) -> BreakerOptions {

@@ -29,6 +29,7 @@ fn every_key_can_be_set_in_a_file_and_by_its_variable() {
             "redis.address" => ("cache:1", "cache:1", "redis://cache:1"),
             "database.password" => ("hunter2", "hunter2", "***"),
             "kafka.brokers" => ("a:1,b:2", "a:1,b:2", "a:1,b:2"),
+            "backoff.waits" | "backoff.jitter_percent" => ("17", "17", "17"),
             _ if key.kind.takes_integer() => ("1027", "1027", "1027"),
             _ => ("other", "other", "other"),
         };
