@@ -24,14 +24,16 @@ pub(crate) struct Answer {
 pub(crate) struct Raw {
     pub status: StatusCode,
     pub body: Value,
+    /// The header says that it had taken effect before.
+    pub replayed: bool,
     pub asked_again: bool,
 }
 
 pub(crate) fn single(raw: &Raw) -> Result<Answer> {
     let body = &raw.body;
     let verdict = match (raw.status, body["status"].as_str(), body["code"].as_str()) {
+        (StatusCode::CREATED, Some("posted"), _) if raw.replayed => Verdict::Replayed,
         (StatusCode::CREATED, Some("posted"), _) => Verdict::Posted,
-        (StatusCode::OK, Some("replayed"), _) => Verdict::Replayed,
         (StatusCode::UNPROCESSABLE_ENTITY, _, Some(code)) => Verdict::Refused(code.to_owned()),
         _ => return Err(unexpected("posting", raw)),
     };

@@ -168,6 +168,17 @@ pub(super) const KEYS: &[Key] = &[
         help: "Redis's address. Empty: work without Redis, more slowly and as correctly.",
     },
     Key {
+        name: "redis.timeout_ms",
+        variable: "REDIS_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.redis.timeout,
+        },
+        help: "How long a call to Redis may take before the work goes on without it.",
+    },
+    Key {
         name: "server.host",
         variable: "SERVER_HOST",
         kind: Kind::Text(&rule::HOST, |c| &mut c.server.host),

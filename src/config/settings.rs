@@ -63,6 +63,8 @@ pub struct DatabaseConfig {
 pub struct RedisConfig {
     /// A `redis://` or `rediss://` address; none: work without Redis.
     pub address: Option<SecretUrl>,
+    /// What one call may take before the work goes on without it.
+    pub timeout: Duration,
 }
 
 /// The HTTP server.
@@ -155,6 +157,7 @@ impl Config {
             },
             redis: RedisConfig {
                 address: Some(SecretUrl::new("redis://localhost:6379")),
+                timeout: Duration::from_millis(250),
             },
             server: ServerConfig {
                 host: "127.0.0.1".to_owned(),

@@ -78,6 +78,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let pool = settings.pool();
     startup::check_schema(&pool, &settings).await?;
     let bus = Arc::new(startup::bus(config)?);
+    let cache = startup::cache(config)?;
     let engine = Engine::new(&settings, &config.kafka.topic_transactions);
     let limits = Limits {
         batch_commands_max: config.posting.batch_commands_max,
@@ -114,7 +115,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     };
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported);
-    let router = api::router(state.with_replayer(replayer.clone()));
+    let mut state = state.with_replayer(replayer.clone());
+    if let Some(cache) = &cache {
+        state = state.with_records(startup::records(cache, &pool).await?);
+    }
+    let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
     Ok(Parts {
         address,

@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
+use crate::cache::idempotency::Records;
+use crate::cache::{Cache, CacheError, CacheOptions};
 use crate::config::{BusKind, Config, ConfigError};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
@@ -55,6 +57,9 @@ pub enum DaemonError {
     /// The database answered with an error.
     #[error("the database can't be used: {0}")]
     Database(sqlx::Error),
+    /// Redis's address doesn't hold.
+    #[error("Redis's address can't be read: {0}; check REDIS_ADDRESS")]
+    Cache(CacheError),
     /// The bus can't be set up.
     #[error("the bus can't be set up: {0}")]
     Bus(#[from] BusError),
@@ -87,6 +92,7 @@ impl DaemonError {
             | Self::DatabaseAddress(_)
             | Self::SchemaBehind { .. }
             | Self::SchemaAhead { .. }
+            | Self::Cache(_)
             | Self::Bus(_)
             | Self::Listen { .. } => 2,
             Self::DatabaseUnreachable { .. } => 7,
@@ -131,6 +137,25 @@ pub(super) fn bus(config: &Config) -> Result<Bus, DaemonError> {
             ..KafkaOptions::new(&config.kafka.brokers)
         })?),
     })
+}
+
+/// Redis, where there is one. It may be away.
+pub(super) fn cache(config: &Config) -> Result<Option<Cache>, DaemonError> {
+    let options = CacheOptions {
+        timeout: config.redis.timeout,
+        breaker: breaker_options(config),
+    };
+    let address = config.redis.address.as_ref();
+    let cache = address.map(|address| Cache::new(address, options));
+    cache.transpose().map_err(DaemonError::Cache)
+}
+
+/// What requests to this database were answered, in Redis.
+pub(super) async fn records(cache: &Cache, pool: &PgPool) -> Result<Records, DaemonError> {
+    let mut conn = pool.acquire().await.map_err(DaemonError::Database)?;
+    let database = migrate::identity(&mut conn).await;
+    let database = database.map_err(DaemonError::Database)?;
+    Ok(Records::new(cache.clone(), &database))
 }
 
 pub(super) fn breaker_options(config: &Config) -> BreakerOptions {

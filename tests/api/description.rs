@@ -139,7 +139,7 @@ async fn errors_are_described_where_they_can_happen() {
     assert_eq!(codes(ledger, "get", "400"), "`correlation_id_invalid`");
     assert_eq!(
         codes(&format!("{ledger}/wallets"), "post", "409"),
-        "`wallet_exists`"
+        "`idempotency_key_in_flight`, `wallet_exists`"
     );
     let wallet = codes(&format!("{ledger}/wallets/{{wallet}}"), "get", "422");
     assert_eq!(
@@ -153,14 +153,20 @@ async fn errors_are_described_where_they_can_happen() {
     );
     assert_eq!(
         codes(&format!("{letters}/{{id}}/discard"), "post", "409"),
-        "`dead_letter_decided`, `replay_running`"
+        "`idempotency_key_in_flight`, `dead_letter_decided`, `replay_running`"
     );
     let replays = format!("{letters}/replays");
-    assert_eq!(codes(&replays, "post", "409"), "`replay_running`");
+    assert_eq!(
+        codes(&replays, "post", "409"),
+        "`idempotency_key_in_flight`, `replay_running`"
+    );
     assert!(codes(&replays, "post", "503").contains("`bus_unavailable`"));
     let cancel = format!("{replays}/{{id}}/cancel");
     assert_eq!(codes(&cancel, "post", "404"), "`replay_not_found`");
-    assert_eq!(codes(&cancel, "post", "422"), "`fields_invalid`");
+    assert_eq!(
+        codes(&cancel, "post", "422"),
+        "`fields_invalid`, `idempotency_key_reused`"
+    );
 }
 
 #[tokio::test]

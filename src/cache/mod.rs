@@ -1,9 +1,18 @@
 //! Redis, the only place that speaks to it. It answers faster what PostgreSQL knows, and is never
 //! believed: without it, all goes on.
+//!
+//! `client` is the process's one connection, every call on it bounded in time and behind a breaker;
+//! `idempotency` keeps what requests were answered.
+
+mod client;
+pub mod idempotency;
 
 use std::time::Duration;
 
 use crate::config::SecretUrl;
+use crate::resilience::breaker::TurnedAway;
+
+pub use client::{Cache, CacheOptions};
 
 /// Why Redis did not answer. The messages hold no address, since an address may hold a password.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +23,9 @@ pub enum CacheError {
     /// The address can't be read, the connection was refused, or the server said no.
     #[error("{0}")]
     Redis(#[from] redis::RedisError),
+    /// It failed too often and was not asked.
+    #[error("{0}")]
+    TurnedAway(#[from] TurnedAway),
 }
 
 /// Whether Redis answers, over a connection of its own.
