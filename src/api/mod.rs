@@ -52,7 +52,10 @@ pub fn router(state: ApiState) -> Router {
     let ledger = Router::new()
         .route("/", get(ledgers::show))
         .route("/balances", get(ledgers::balances))
-        .route("/wallets", get(wallets::list).merge(writing(at, wallets::create)))
+        .route(
+            "/wallets",
+            get(wallets::list).merge(writing(at, wallets::create)),
+        )
         .route("/wallets/{wallet}", get(wallets::show))
         .route("/wallets/{wallet}/entries", get(entries::list))
         .route("/transfers", writing(at, transfers::post))
@@ -68,7 +71,10 @@ pub fn router(state: ApiState) -> Router {
         .route("/readyz", get(probes::ready))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(docs::page))
-        .route("/v1/ledgers", get(ledgers::list).merge(writing(at, ledgers::create)))
+        .route(
+            "/v1/ledgers",
+            get(ledgers::list).merge(writing(at, ledgers::create)),
+        )
         .nest("/v1/ledgers/{ledger}", ledger)
         .nest("/v1/dead-letters", dead_letters(at))
         .fallback(not_found)
@@ -84,7 +90,10 @@ fn dead_letters(at: &ApiState) -> Router<ApiState> {
         .route("/stats", get(dead_letters::stats))
         .route("/{id}", get(dead_letters::show))
         .route("/{id}/discard", writing(at, dead_letters::discard))
-        .route("/replays", get(replays::list).merge(writing(at, replays::start)))
+        .route(
+            "/replays",
+            get(replays::list).merge(writing(at, replays::start)),
+        )
         .route("/replays/{id}", get(replays::show))
         .route("/replays/{id}/cancel", writing(at, replays::cancel))
 }

@@ -76,7 +76,11 @@ fn what_is_no_json_has_no_fingerprint() {
     let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     assert!(of_body(&deep(DEPTH_MAX)).is_some());
     assert_eq!(of_body(&deep(DEPTH_MAX + 1)), None);
-    assert_eq!(of_body(&deep(1_000_000)), None, "nor does it use up the stack");
+    assert_eq!(
+        of_body(&deep(1_000_000)),
+        None,
+        "nor does it use up the stack"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +125,7 @@ fn write(json: &Json, style: &mut impl Iterator<Item = u8>, out: &mut String) {
     out.push_str(space);
     match json {
         Json::Word(word) => out.push_str(word),
-        Json::Text(text) => string(text, next() % 2 == 0, out),
+        Json::Text(text) => string(text, next().is_multiple_of(2), out),
         Json::Array(items) => {
             out.push('[');
             for (n, item) in items.iter().enumerate() {
@@ -139,7 +143,7 @@ fn write(json: &Json, style: &mut impl Iterator<Item = u8>, out: &mut String) {
             out.push('{');
             for (n, (key, value)) in members.into_iter().enumerate() {
                 out.push_str(if n > 0 { " ," } else { "" });
-                string(key, style.next().unwrap() % 2 == 0, out);
+                string(key, style.next().unwrap().is_multiple_of(2), out);
                 out.push_str(space);
                 out.push(':');
                 write(value, style, out);

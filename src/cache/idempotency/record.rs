@@ -169,7 +169,10 @@ mod tests {
             ("}", ""),
         ] {
             let broken = text.replace(part, other);
-            assert!(Record::read(broken.as_bytes(), "here").is_none(), "{broken}");
+            assert!(
+                Record::read(broken.as_bytes(), "here").is_none(),
+                "{broken}"
+            );
         }
         assert!(Record::read(b"\xff", "here").is_none());
     }
