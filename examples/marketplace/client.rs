@@ -97,7 +97,10 @@ impl Client {
         let raw = self.post(&self.path(path), key, &body).await?;
         let asked_again = raw.asked_again;
         let answers = match (&request.way, raw.body["results"].as_array()) {
-            (Way::Batch { .. }, Some(results)) => results.iter().map(one_of_batch).collect(),
+            (Way::Batch { .. }, Some(results)) => {
+                let answer = |result| one_of_batch(result, raw.replayed);
+                results.iter().map(answer).collect()
+            }
             (Way::Batch { .. }, None) => return Err(unexpected("posting a batch", &raw)),
             _ => vec![single(&raw)?],
         };

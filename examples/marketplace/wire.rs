@@ -50,10 +50,11 @@ pub(crate) fn single(raw: &Raw) -> Result<Answer> {
     })
 }
 
-pub(crate) fn one_of_batch(result: &Value) -> Answer {
+/// One of a batch that took effect now, or whose first answer is told again.
+pub(crate) fn one_of_batch(result: &Value, batch_replayed: bool) -> Answer {
     let verdict = match (result["status"].as_str(), result["code"].as_str()) {
-        (Some("posted"), _) => Verdict::Posted,
-        (Some("replayed"), _) => Verdict::Replayed,
+        (Some("posted"), _) if !batch_replayed => Verdict::Posted,
+        (Some("posted" | "replayed"), _) => Verdict::Replayed,
         (_, code) => Verdict::Refused(code.unwrap_or("without a code").to_owned()),
     };
     Answer {

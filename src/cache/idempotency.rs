@@ -24,8 +24,8 @@ pub use record::Answer;
 pub const ANSWER_KEPT: Duration = Duration::from_secs(86_400);
 /// How long a mark stays that its owner does not prolong. A request may take longer, and those that
 /// a killed process left are not kept waiting for longer than this.
-const MARK_KEPT: Duration = Duration::from_secs(4);
-const MARK_PROLONGED_EVERY: Duration = Duration::from_secs(1);
+const MARK_KEPT: Duration = Duration::from_secs(2);
+const MARK_PROLONGED_EVERY: Duration = Duration::from_millis(500);
 
 /// Looks, and takes the key where nothing is at it, or just what was found unreadable before.
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {

@@ -45,7 +45,7 @@ async fn is_prolonged(scene: &Scene) {
     loop {
         let left: i64 = scene.redis.ask(&["PTTL", &at("k")]).await;
         assert!(left > 0, "it is there");
-        if left > least.saturating_add(500) {
+        if left > least.saturating_add(200) {
             return;
         }
         least = least.min(left);
