@@ -118,7 +118,7 @@ impl Records {
                 Err(error) => {
                     tracing::debug!(%error, "requests are not looked up");
                     // Of what timed out or broke off nobody knows whether it took effect.
-                    mark.armed = leaves_open(&error);
+                    mark.armed = error.leaves_open();
                     return Begun::Unknown;
                 }
             };
@@ -145,14 +145,6 @@ fn begun(record: Record<'_>, request_hash: &str) -> Begun {
         (Status::Done, _) if record.request_hash != request_hash => Begun::Reused,
         (Status::Done, Some(response)) => Begun::Answered(response),
         (Status::Done, None) => Begun::Unknown,
-    }
-}
-
-fn leaves_open(error: &CacheError) -> bool {
-    match error {
-        CacheError::Timeout(_) => true,
-        CacheError::Redis(error) => error.is_io_error(),
-        CacheError::TurnedAway(_) => false,
     }
 }
 

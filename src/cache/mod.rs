@@ -2,10 +2,11 @@
 //! believed: without it, all goes on.
 //!
 //! `client` is the process's one connection, every call on it bounded in time and behind a breaker;
-//! `idempotency` keeps what requests were answered.
+//! `idempotency` keeps what requests were answered; `locks` keep daemons out of each other's way.
 
 mod client;
 pub mod idempotency;
+pub mod locks;
 
 use std::time::Duration;
 
@@ -26,6 +27,17 @@ pub enum CacheError {
     /// It failed too often and was not asked.
     #[error("{0}")]
     TurnedAway(#[from] TurnedAway),
+}
+
+impl CacheError {
+    /// Whether what was asked may have taken effect all the same.
+    fn leaves_open(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Redis(error) => error.is_io_error(),
+            Self::TurnedAway(_) => false,
+        }
+    }
 }
 
 /// Whether Redis answers, over a connection of its own.

@@ -79,7 +79,10 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     startup::check_schema(&pool, &settings).await?;
     let bus = Arc::new(startup::bus(config)?);
     let cache = startup::cache(config)?;
-    let engine = Engine::new(&settings, &config.kafka.topic_transactions);
+    let mut engine = Engine::new(&settings, &config.kafka.topic_transactions);
+    if let Some(locks) = startup::locks(cache.as_ref(), config) {
+        engine = engine.with_locks(locks);
+    }
     let limits = Limits {
         batch_commands_max: config.posting.batch_commands_max,
         queue_commands_max: config.posting.queue_commands_max,

@@ -6,8 +6,9 @@ use sqlx::PgPool;
 
 use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
 use crate::cache::idempotency::Records;
+use crate::cache::locks::{LockOptions, Locks};
 use crate::cache::{Cache, CacheError, CacheOptions};
-use crate::config::{BusKind, Config, ConfigError};
+use crate::config::{BusKind, Config, ConfigError, LocksBy};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
 use crate::resilience::breaker::BreakerOptions;
@@ -148,6 +149,22 @@ pub(super) fn cache(config: &Config) -> Result<Option<Cache>, DaemonError> {
     let address = config.redis.address.as_ref();
     let cache = address.map(|address| Cache::new(address, options));
     cache.transpose().map_err(DaemonError::Cache)
+}
+
+/// The locks of this process, where the configuration wants them.
+pub(super) fn locks(cache: Option<&Cache>, config: &Config) -> Option<Locks> {
+    if config.locking.by != LocksBy::Redis {
+        return None;
+    }
+    let options = LockOptions {
+        lease: config.locking.lease,
+        wait: config.locking.wait,
+    };
+    let locks = cache.map(|cache| Locks::new(cache.clone(), options));
+    if locks.is_none() {
+        tracing::warn!("locking.by is redis, and there is no Redis: the row locks are alone");
+    }
+    locks
 }
 
 /// What requests to this database were answered, in Redis.
