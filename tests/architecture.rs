@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// A word, and the only places that may hold it.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rdkafka::", &["src/bus/kafka"]),
-    ("redis::", &["src/cache.rs", "src/lock.rs"]),
+    ("redis::", &["src/cache/"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
     ("backoff::Exponential", &["src/resilience/backoff.rs"]),
     ("sqlx::query", &["src/postgres/"]),

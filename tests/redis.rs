@@ -111,7 +111,7 @@ async fn without_redis_postings_go_on_and_each_change_is_told_once() {
     let readiness = redis_becomes(&daemon, "degraded").await;
     assert_eq!(readiness["status"], "degraded", "{readiness}");
     assert_eq!(post(&daemon, "during").await, 201);
-    assert_eq!(post(&daemon, "before").await, 200, "PostgreSQL knows");
+    assert_eq!(post(&daemon, "before").await, 201, "PostgreSQL knows");
     let status = status(&database, &address);
     assert_eq!(redis_of(&status)["status"], "degraded", "{status}");
     assert_eq!(status["ok"], false, "{status}");

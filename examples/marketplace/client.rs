@@ -55,8 +55,10 @@ impl Client {
             .post(&url, &self.ledger, &json!({"name": self.ledger}))
             .await?;
         match raw.status {
+            StatusCode::CREATED if raw.replayed && !raw.asked_again => {
+                bail!("the ledger {} exists already", self.ledger)
+            }
             StatusCode::CREATED => Ok(()),
-            StatusCode::OK => bail!("the ledger {} exists already", self.ledger),
             _ => Err(unexpected("making the ledger", &raw)),
         }
     }
@@ -70,7 +72,7 @@ impl Client {
         let key = format!("{} {currency}", wallet.address);
         let raw = self.post(&self.path("wallets"), &key, &body).await?;
         match raw.status {
-            StatusCode::CREATED | StatusCode::OK => Ok(()),
+            StatusCode::CREATED => Ok(()),
             _ => Err(unexpected("making a wallet", &raw)),
         }
     }
@@ -95,7 +97,10 @@ impl Client {
         let raw = self.post(&self.path(path), key, &body).await?;
         let asked_again = raw.asked_again;
         let answers = match (&request.way, raw.body["results"].as_array()) {
-            (Way::Batch { .. }, Some(results)) => results.iter().map(one_of_batch).collect(),
+            (Way::Batch { .. }, Some(results)) => {
+                let answer = |result| one_of_batch(result, raw.replayed);
+                results.iter().map(answer).collect()
+            }
             (Way::Batch { .. }, None) => return Err(unexpected("posting a batch", &raw)),
             _ => vec![single(&raw)?],
         };
@@ -180,6 +185,7 @@ impl Client {
                         return Ok(Raw {
                             status,
                             body,
+                            replayed: headers.contains_key("idempotent-replayed"),
                             asked_again,
                         });
                     }

@@ -24,14 +24,16 @@ pub(crate) struct Answer {
 pub(crate) struct Raw {
     pub status: StatusCode,
     pub body: Value,
+    /// The header says that it had taken effect before.
+    pub replayed: bool,
     pub asked_again: bool,
 }
 
 pub(crate) fn single(raw: &Raw) -> Result<Answer> {
     let body = &raw.body;
     let verdict = match (raw.status, body["status"].as_str(), body["code"].as_str()) {
+        (StatusCode::CREATED, Some("posted"), _) if raw.replayed => Verdict::Replayed,
         (StatusCode::CREATED, Some("posted"), _) => Verdict::Posted,
-        (StatusCode::OK, Some("replayed"), _) => Verdict::Replayed,
         (StatusCode::UNPROCESSABLE_ENTITY, _, Some(code)) => Verdict::Refused(code.to_owned()),
         _ => return Err(unexpected("posting", raw)),
     };
@@ -48,10 +50,11 @@ pub(crate) fn single(raw: &Raw) -> Result<Answer> {
     })
 }
 
-pub(crate) fn one_of_batch(result: &Value) -> Answer {
+/// One of a batch that took effect now, or whose first answer is told again.
+pub(crate) fn one_of_batch(result: &Value, batch_replayed: bool) -> Answer {
     let verdict = match (result["status"].as_str(), result["code"].as_str()) {
-        (Some("posted"), _) => Verdict::Posted,
-        (Some("replayed"), _) => Verdict::Replayed,
+        (Some("posted"), _) if !batch_replayed => Verdict::Posted,
+        (Some("posted" | "replayed"), _) => Verdict::Replayed,
         (_, code) => Verdict::Refused(code.unwrap_or("without a code").to_owned()),
     };
     Answer {

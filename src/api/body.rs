@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 use http_body::{Frame, SizeHint};
@@ -22,10 +23,31 @@ use super::request::Context;
 const DRAIN_LIMITS: usize = 8;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// The bytes of a body that says it is JSON.
-pub(super) struct JsonBody(Vec<u8>);
+/// The bytes of a body that says it is JSON. Clones share them.
+#[derive(Clone)]
+pub(super) struct JsonBody(Bytes);
 
 impl JsonBody {
+    /// Takes it in, up to the limit.
+    pub(super) async fn take(parts: &Parts, body: Body, limit: usize) -> Result<Self, Problem> {
+        check_type(&parts.headers)?;
+        if let Some(length) = content_length(&parts.headers)
+            && length > limit
+        {
+            return Err(too_large(limit));
+        }
+        let bytes = collect(body, limit).await?;
+        if let Some(context) = parts.extensions.get::<Arc<Context>>() {
+            context.note_body_arrived();
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// As it came.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+
     /// Reads the body as an object. Where anything was wrong, the answer names all of it.
     pub(super) fn read<T>(
         &self,
@@ -57,19 +79,12 @@ impl FromRequest<ApiState> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let limit = state.limits().body_bytes_max;
-        check_type(&parts.headers)?;
-        if let Some(length) = content_length(&parts.headers)
-            && length > limit
-        {
-            return Err(too_large(limit));
+        let (mut parts, body) = request.into_parts();
+        // Whoever stands before the handler may have taken it in already.
+        match parts.extensions.remove::<Self>() {
+            Some(taken) => Ok(taken),
+            None => Self::take(&parts, body, state.limits().body_bytes_max).await,
         }
-        let bytes = collect(body, limit).await?;
-        if let Some(context) = parts.extensions.get::<Arc<Context>>() {
-            context.note_body_arrived();
-        }
-        Ok(Self(bytes))
     }
 }
 

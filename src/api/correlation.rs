@@ -36,6 +36,11 @@ impl CorrelationId {
         self.of_body.get().unwrap_or(&self.of_header)
     }
 
+    /// The id that the body named, where it is another than the header's.
+    pub(super) fn of_body(&self) -> Option<&str> {
+        self.of_body.get().map(String::as_str)
+    }
+
     /// The body names the id: from here on that one is answered and logged.
     pub(super) fn prefer(&self, of_body: &str) {
         if of_body != self.of_header {

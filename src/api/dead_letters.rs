@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::ApiState;
 use super::body::JsonBody;
 use super::caller::{Caller, Scope};
-use super::extract::{IdSegment, Key};
+use super::extract::IdSegment;
 use super::fields::Wrong;
 use super::kinds;
 use super::problem::Problem;
@@ -154,7 +154,6 @@ async fn named(state: &ApiState, id: &str, ledger: Option<&str>) -> Result<Lette
 pub(super) async fn discard(
     State(state): State<ApiState>,
     Caller(actor): Caller,
-    _key: Key,
     Scope(ledger): Scope,
     IdSegment(id): IdSegment,
     body: JsonBody,
@@ -173,7 +172,7 @@ pub(super) async fn discard(
     let repeated = view.letter.status == Status::Discarded.as_str()
         && view.letter.reason.as_deref() == Some(reason.as_str());
     if repeated {
-        return respond::made(false, &view);
+        return Ok(respond::repeated(respond::ok(&view)?));
     }
     let detail = format!("Dead letter {number} was {} before.", view.letter.status);
     Err(Problem::new(kinds::DEAD_LETTER_DECIDED, detail))

@@ -49,6 +49,7 @@ kinds! {
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
+    KEY_IN_FLIGHT = 409 "idempotency_key_in_flight" "A request with this key is under way";
     WALLET_EXISTS = 409 "wallet_exists" "The wallet exists with other settings";
     DEAD_LETTER_DECIDED = 409 "dead_letter_decided" "The dead letter was decided on before";
     REPLAY_RUNNING = 409 "replay_running" "A replay is at the topic";

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::ApiState;
 use super::body::JsonBody;
-use super::extract::{InLedger, Key};
+use super::extract::InLedger;
 use super::problem::Problem;
 use super::query::Params;
 use super::respond;
@@ -20,12 +20,10 @@ use crate::view::{BalanceSheetView, LedgerView};
 /// A ledger is a book of its own: its wallets and transactions balance among themselves. One that
 /// exists is answered as a repeat.
 #[utoipa::path(post, path = "/v1/ledgers", tag = "ledgers", request_body = LedgerRequest, responses(
-    (status = 201, description = "Made now.", body = LedgerView),
-    (status = 200, description = "It exists already.", body = LedgerView),
+    (status = 201, description = "Made, now or before.", body = LedgerView),
 ))]
 pub(super) async fn create(
     State(state): State<ApiState>,
-    _key: Key,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let name = body.read(|object| object.required::<LedgerName>("name"))?;

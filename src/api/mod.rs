@@ -1,8 +1,9 @@
 //! The HTTP API: JSON under `/v1`, probes, and its own description.
 //!
 //! A request goes through `request::attend`, which gives it its ids, its time limit and its log
-//! line; then to the handler of its resource, which reads every field before it says what is
-//! wrong with any, and hands commands to the committer. Errors are problem documents with stable
+//! line; if it writes, through `idempotency`, which answers repeats; then to the handler of its
+//! resource, which reads every field before it says what is wrong with any, and hands commands to
+//! the committer. Errors are problem documents with stable
 //! codes. Nothing is decided here: the ledger's rules are the engine's.
 
 mod body;
@@ -13,6 +14,8 @@ mod docs;
 mod entries;
 mod extract;
 mod fields;
+mod fingerprint;
+mod idempotency;
 mod kinds;
 mod ledgers;
 mod openapi;
@@ -34,38 +37,46 @@ mod wallets;
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
 
 pub use caller::Peer;
 pub use readiness::{BreakerStanding, Check, CheckStatus, Readiness};
 pub use state::{ApiState, Limits};
 
+use idempotency::writing;
 use problem::Problem;
 
 /// The whole API over what the handlers share.
 pub fn router(state: ApiState) -> Router {
+    let at = &state;
     let ledger = Router::new()
         .route("/", get(ledgers::show))
         .route("/balances", get(ledgers::balances))
-        .route("/wallets", get(wallets::list).post(wallets::create))
+        .route(
+            "/wallets",
+            get(wallets::list).merge(writing(at, wallets::create)),
+        )
         .route("/wallets/{wallet}", get(wallets::show))
         .route("/wallets/{wallet}/entries", get(entries::list))
-        .route("/transfers", post(transfers::post))
-        .route("/transfers/batch", post(transfers::post_batch))
+        .route("/transfers", writing(at, transfers::post))
+        .route("/transfers/batch", writing(at, transfers::post_batch))
         .route(
             "/transactions",
-            get(transactions::list).post(transactions::post),
+            get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
-        .nest("/dead-letters", dead_letters());
+        .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(docs::page))
-        .route("/v1/ledgers", get(ledgers::list).post(ledgers::create))
+        .route(
+            "/v1/ledgers",
+            get(ledgers::list).merge(writing(at, ledgers::create)),
+        )
         .nest("/v1/ledgers/{ledger}", ledger)
-        .nest("/v1/dead-letters", dead_letters())
+        .nest("/v1/dead-letters", dead_letters(at))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), request::attend))
@@ -73,15 +84,18 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// Of all ledgers, or of the one that the path names.
-fn dead_letters() -> Router<ApiState> {
+fn dead_letters(at: &ApiState) -> Router<ApiState> {
     Router::new()
         .route("/", get(dead_letters::list))
         .route("/stats", get(dead_letters::stats))
         .route("/{id}", get(dead_letters::show))
-        .route("/{id}/discard", post(dead_letters::discard))
-        .route("/replays", get(replays::list).post(replays::start))
+        .route("/{id}/discard", writing(at, dead_letters::discard))
+        .route(
+            "/replays",
+            get(replays::list).merge(writing(at, replays::start)),
+        )
         .route("/replays/{id}", get(replays::show))
-        .route("/replays/{id}/cancel", post(replays::cancel))
+        .route("/replays/{id}/cancel", writing(at, replays::cancel))
 }
 
 async fn not_found(uri: Uri) -> Problem {

@@ -175,7 +175,7 @@ fn complete_responses(path: &str, writes: bool, responses: &mut Value) {
             "X-Correlation-Id": header("CorrelationId"),
             "traceparent": header("Traceparent"),
         });
-        if writes && status == "200" {
+        if writes && status.starts_with('2') {
             response["headers"]["Idempotent-Replayed"] = header("IdempotentReplayed");
         }
     }
@@ -212,7 +212,7 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "dead_letter_decided") => discards,
         (_, "replay_running") => discards || begins_replay,
         (_, "bus_unavailable") => begins_replay,
-        (_, "idempotency_key_reused") => posts || begins_replay,
+        (_, "idempotency_key_reused" | "idempotency_key_in_flight") => writes,
         (_, "wallet_exists") => writes && path.ends_with("/wallets"),
         (_, "currency_needed") => names_wallet,
         (_, "overloaded" | "stopping") => commits,
@@ -243,8 +243,9 @@ fn parameters() -> Value {
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": true,
             "example": "order-1001",
-            "description": "1 to 255 printable characters, new for every new request and the same \
-                            for a repeat.",
+            "description": "1 to 255 printable characters, new for every new request to a \
+                            ledger, and the same for a repeat, which is answered as the request was. \
+                            A request that was refused or failed leaves its key free.",
             "schema": text,
         },
         "CorrelationId": {
@@ -293,7 +294,7 @@ fn problem_response(status: u16) -> Value {
             "schema": {"$ref": "#/components/schemas/Problem"},
         }},
     });
-    if matches!(status, 429 | 503) {
+    if matches!(status, 409 | 429 | 503) {
         response["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
     }
     response

@@ -36,7 +36,7 @@ pub(super) fn details(object: &mut Object<'_, '_>, context: &Context) -> Details
     details
 }
 
-/// Posts one command: 201 where it took effect now, 200 where it had before.
+/// Posts one command. Where it had taken effect before, that is answered, and the header says so.
 pub(super) async fn post(
     state: &ApiState,
     ledger: &Ledger,
@@ -56,8 +56,7 @@ pub(super) async fn post(
         Some(Outcome::Rejected(rejection)) => return Err(rejection.into()),
         None => return Err(Problem::internal("the engine answered without an outcome")),
     };
-    let status = if now { "posted" } else { "replayed" };
-    let view = TransactionView::new(ledger, &receipt, status);
+    let view = TransactionView::new(ledger, &receipt, "posted");
     let mut response = respond::made(now, &view)?;
     let location = format!(
         "/v1/ledgers/{}/transactions/{}",

@@ -68,7 +68,9 @@ pub(super) async fn start(
     let view = ReplayPlanView::from(&plan);
     if dry_run || plan.letters.is_empty() {
         let plan = Some(view);
-        return respond::ok(&ReplayAnswer { run: None, plan });
+        let answer = respond::ok(&ReplayAnswer { run: None, plan })?;
+        // Nothing was begun: the same request may begin it when there is something to do.
+        return Ok(respond::key_stays_free(answer));
     }
     let no_bus = || bus_unavailable("This instance has no bus. Nothing was done.");
     let replayer = state.replayer().ok_or_else(no_bus)?;
@@ -98,12 +100,7 @@ async fn repeat(
         );
         return Err(Problem::new(kind, detail));
     }
-    let mut response = begun(Some(run), None)?;
-    response.headers_mut().insert(
-        respond::IDEMPOTENT_REPLAYED,
-        HeaderValue::from_static("true"),
-    );
-    Ok(Some(response))
+    Ok(Some(respond::repeated(begun(Some(run), None)?)))
 }
 
 fn begun(run: Option<Run>, plan: Option<ReplayPlanView>) -> Result<Response, Problem> {
@@ -266,7 +263,6 @@ async fn named(state: &ApiState, id: &str, ledger: Option<&str>) -> Result<Accou
 pub(super) async fn cancel(
     State(state): State<ApiState>,
     Caller(actor): Caller,
-    _key: Key,
     Scope(ledger): Scope,
     IdSegment(id): IdSegment,
     body: JsonBody,
@@ -279,8 +275,9 @@ pub(super) async fn cancel(
     let asked_now = runs::cancel(&mut conn, number, reason, &actor, now).await?;
     drop(conn);
     let view = ReplayView::from(named(&state, &id, ledger.as_deref()).await?);
-    match asked_now {
-        true => respond::ok(&view),
-        false => respond::made(false, &view),
-    }
+    let answer = respond::ok(&view)?;
+    Ok(match asked_now {
+        true => answer,
+        false => respond::repeated(answer),
+    })
 }

@@ -31,6 +31,8 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(super) struct Context {
     pub correlation_id: CorrelationId,
     pub traceparent: Traceparent,
+    /// As it was sent; routes within routes see a part of it.
+    pub path: String,
     body_arrived: AtomicBool,
 }
 
@@ -72,6 +74,7 @@ pub(super) async fn attend(
     let context = Arc::new(Context {
         correlation_id,
         traceparent: Traceparent::of(request.headers()),
+        path: request.uri().path().to_owned(),
         body_arrived: AtomicBool::new(false),
     });
     let response = match refused {
@@ -189,7 +192,7 @@ impl Line {
 }
 
 /// The ledger that the path names, whether it exists or not.
-fn ledger_of(path: &str) -> Option<&str> {
+pub(super) fn ledger_of(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/v1/ledgers/")?;
     rest.split('/').next().map(shortened)
 }

@@ -13,16 +13,30 @@ pub(super) fn ok(body: &impl Serialize) -> Result<Response, Problem> {
     json(StatusCode::OK, body)
 }
 
-/// An answer of 201 where the thing was made now, or of 200 that says it was there before.
+/// An answer of 201, which says so where the thing was there before: whoever repeats a request
+/// wants to read what the first was answered.
 pub(super) fn made(now: bool, body: &impl Serialize) -> Result<Response, Problem> {
-    if now {
-        return json(StatusCode::CREATED, body);
-    }
-    let mut response = ok(body)?;
+    let response = json(StatusCode::CREATED, body)?;
+    Ok(if now { response } else { repeated(response) })
+}
+
+/// Says that the request had taken effect before.
+pub(super) fn repeated(mut response: Response) -> Response {
     response
         .headers_mut()
         .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
-    Ok(response)
+    response
+}
+
+/// Among an answer's extensions: although it is one of success, the request left something undone
+/// that the same request may do later. Its key stays free.
+#[derive(Clone, Copy)]
+pub(super) struct KeyStaysFree;
+
+/// Marks the answer with [`KeyStaysFree`].
+pub(super) fn key_stays_free(mut response: Response) -> Response {
+    response.extensions_mut().insert(KeyStaysFree);
+    response
 }
 
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {

@@ -111,7 +111,8 @@ pub struct BatchRequest {
 /// What came of one transfer of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchResult {
-    /// `posted`, `replayed` or `rejected`.
+    /// `posted`, `rejected`, or `replayed`: posted before under its own key, by this batch or
+    /// another request.
     pub status: &'static str,
     /// The transaction, where it is in the ledger.
     #[serde(skip_serializing_if = "Option::is_none")]

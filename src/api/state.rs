@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::kinds;
 use super::problem::Problem;
 use super::readiness::Readiness;
+use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
@@ -44,6 +45,7 @@ impl Default for Limits {
 pub struct ApiState {
     shared: Arc<Shared>,
     replayer: Option<Replayer>,
+    records: Option<Records>,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl ApiState {
                 ledgers,
             }),
             replayer: None,
+            records: None,
         }
     }
 
@@ -86,6 +89,19 @@ impl ApiState {
             replayer: Some(replayer),
             ..self
         }
+    }
+
+    /// The same with a memory of what requests were answered.
+    #[must_use]
+    pub fn with_records(self, records: Records) -> Self {
+        Self {
+            records: Some(records),
+            ..self
+        }
+    }
+
+    pub(super) fn records(&self) -> Option<&Records> {
+        self.records.as_ref()
     }
 
     pub(super) fn replayer(&self) -> Option<&Replayer> {

@@ -29,8 +29,7 @@ use crate::view::TransactionView;
 #[utoipa::path(post, path = "/v1/ledgers/{ledger}/transactions", tag = "transactions",
     request_body = TransactionRequest,
     responses(
-        (status = 201, description = "Posted now.", body = TransactionView),
-        (status = 200, description = "Posted before under this key.", body = TransactionView),
+        (status = 201, description = "Posted, now or before under this key.", body = TransactionView),
     ),
 )]
 pub(super) async fn post(

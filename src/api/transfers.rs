@@ -25,8 +25,7 @@ use crate::view::TransactionView;
 #[utoipa::path(post, path = "/v1/ledgers/{ledger}/transfers", tag = "transfers",
     request_body = TransferRequest,
     responses(
-        (status = 201, description = "Posted now.", body = TransactionView),
-        (status = 200, description = "Posted before under this key.", body = TransactionView),
+        (status = 201, description = "Posted, now or before under this key.", body = TransactionView),
     ),
 )]
 pub(super) async fn post(
@@ -64,7 +63,9 @@ fn transfer(
 ///
 /// Each stands for itself with a key of its own unless `atomic` is true; a rejected one is an
 /// answer in its place. A field that can't be read refuses the whole batch before anything is
-/// posted.
+/// posted. Only the keys of the transfers are kept for ever: a repeat of the batch is answered as it
+/// was at first while that answer is at hand, for a day at most, and otherwise, or where some were
+/// rejected, transfer by transfer, with `replayed` for what had been posted.
 #[utoipa::path(post, path = "/v1/ledgers/{ledger}/transfers/batch", tag = "transfers",
     request_body = BatchRequest,
     responses((status = 200, description = "What came of each, in order.", body = BatchResults)),
@@ -72,15 +73,19 @@ fn transfer(
 pub(super) async fn post_batch(
     State(state): State<ApiState>,
     InContext(context): InContext,
-    _key: Key,
     InLedger(ledger): InLedger,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let request = body.read(|object| batch(object, &context))?;
     drop(body);
     let outcomes = state.committer().post(&ledger, request).await?;
-    let results = outcomes.into_iter().map(BatchResult::from).collect();
-    respond::ok(&BatchResults { results })
+    let results: Vec<_> = outcomes.into_iter().map(BatchResult::from).collect();
+    let rejected = results.iter().any(|result| result.status == "rejected");
+    let answer = respond::ok(&BatchResults { results })?;
+    Ok(match rejected {
+        true => respond::key_stays_free(answer),
+        false => answer,
+    })
 }
 
 fn batch(object: &mut Object<'_, '_>, context: &Context) -> Option<Request> {

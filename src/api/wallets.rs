@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::ApiState;
 use super::body::JsonBody;
-use super::extract::{InLedger, Key, WalletSegment};
+use super::extract::{InLedger, WalletSegment};
 use super::fields::Object;
 use super::kinds;
 use super::problem::Problem;
@@ -26,17 +26,15 @@ struct Wanted {
 
 /// Make a wallet
 ///
-/// A wallet of the same address, currency and minimum balance is answered as a repeat.
+/// A wallet of the same address, currency and minimum balance is answered as a repeat, as it stands.
 #[utoipa::path(post, path = "/v1/ledgers/{ledger}/wallets", tag = "wallets",
     request_body = WalletRequest,
     responses(
-        (status = 201, description = "Made now.", body = WalletView),
-        (status = 200, description = "It exists already.", body = WalletView),
+        (status = 201, description = "Made, now or before.", body = WalletView),
     ),
 )]
 pub(super) async fn create(
     State(state): State<ApiState>,
-    _key: Key,
     InLedger(ledger): InLedger,
     body: JsonBody,
 ) -> Result<Response, Problem> {

@@ -54,6 +54,26 @@ impl Choice for BusKind {
     }
 }
 
+/// `locking.by`: what locks a batch's wallets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocksBy {
+    /// PostgreSQL's row locks alone.
+    Postgres,
+    /// Redis before them.
+    Redis,
+}
+
+impl Choice for LocksBy {
+    const ALL: &'static [Self] = &[Self::Postgres, Self::Redis];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+}
+
 /// `database.sslmode`: how far TLS is asked for, in libpq's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SslMode {
@@ -120,6 +140,12 @@ impl fmt::Display for PrimaryEnv {
 }
 
 impl fmt::Display for BusKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for LocksBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }

@@ -168,6 +168,17 @@ pub(super) const KEYS: &[Key] = &[
         help: "Redis's address. Empty: work without Redis, more slowly and as correctly.",
     },
     Key {
+        name: "redis.timeout_ms",
+        variable: "REDIS_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.redis.timeout,
+        },
+        help: "How long a call to Redis may take before the work goes on without it.",
+    },
+    Key {
         name: "server.host",
         variable: "SERVER_HOST",
         kind: Kind::Text(&rule::HOST, |c| &mut c.server.host),
@@ -285,6 +296,35 @@ pub(super) const KEYS: &[Key] = &[
         },
         help: "How long a command may wait for room in a full queue before it is told to come \
                again later.",
+    },
+    Key {
+        name: "locking.by",
+        variable: "LOCKING_BY",
+        kind: Kind::Choice(|c| &mut c.locking.by),
+        help: "What locks wallets for several daemons on one database: PostgreSQL's row locks \
+               alone, or Redis before them. The row locks decide either way.",
+    },
+    Key {
+        name: "locking.wait_ms",
+        variable: "LOCKING_WAIT_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.locking.wait,
+        },
+        help: "How long a batch waits for wallets that others locked in Redis before it goes on.",
+    },
+    Key {
+        name: "locking.lease_ms",
+        variable: "LOCKING_LEASE_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.locking.lease,
+        },
+        help: "After how long a lock in Redis is gone that nobody released.",
     },
     Key {
         name: "relay.claim_rows_max",

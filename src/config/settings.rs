@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::choice::{BusKind, LogFormat, PrimaryEnv, SslMode};
+use super::choice::{BusKind, LocksBy, LogFormat, PrimaryEnv, SslMode};
 use super::secret::{Secret, SecretUrl};
 
 /// Every effective value, checked. Get one from [`super::load()`]; tests may start from
@@ -25,6 +25,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The committer, which posts many commands in one database transaction.
     pub posting: PostingConfig,
+    /// Locks on wallets beside the row locks.
+    pub locking: LockingConfig,
     /// The outbox relay.
     pub relay: RelayConfig,
     /// The settlement consumer.
@@ -67,6 +69,8 @@ pub struct DatabaseConfig {
 pub struct RedisConfig {
     /// A `redis://` or `rediss://` address; none: work without Redis.
     pub address: Option<SecretUrl>,
+    /// What one call may take before the work goes on without it.
+    pub timeout: Duration,
 }
 
 /// The HTTP server.
@@ -117,6 +121,17 @@ pub struct PostingConfig {
     pub queue_commands_max: usize,
     /// How long a command may wait for room in the queue.
     pub queue_wait: Duration,
+}
+
+/// What keeps several daemons out of each other's way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockingConfig {
+    /// Whether wallets are locked in Redis, too.
+    pub by: LocksBy,
+    /// How long a batch waits for wallets that others locked there before it goes on.
+    pub wait: Duration,
+    /// After how long such a lock is gone that nobody released.
+    pub lease: Duration,
 }
 
 /// The outbox relay.
@@ -183,6 +198,7 @@ impl Config {
             },
             redis: RedisConfig {
                 address: Some(SecretUrl::new("redis://localhost:6379")),
+                timeout: Duration::from_millis(250),
             },
             server: ServerConfig {
                 host: "127.0.0.1".to_owned(),
@@ -202,6 +218,11 @@ impl Config {
                 batch_commands_max: 8_192,
                 queue_commands_max: 16_384,
                 queue_wait: Duration::from_millis(2_000),
+            },
+            locking: LockingConfig {
+                by: LocksBy::Postgres,
+                wait: Duration::from_millis(50),
+                lease: Duration::from_millis(30_000),
             },
             relay: RelayConfig {
                 claim_rows_max: 2_000,

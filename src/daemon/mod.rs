@@ -82,7 +82,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     startup::check_schema(&pool, &settings).await?;
     let (bus, letters) = startup::bus(config)?;
     let consumers = Consumers::start(config, &settings, &bus, &letters)?;
-    let engine = Engine::new(&settings, &config.kafka.topic_transactions);
+    let cache = startup::cache(config)?;
+    let mut engine = Engine::new(&settings, &config.kafka.topic_transactions);
+    if let Some(locks) = startup::locks(cache.as_ref(), config) {
+        engine = engine.with_locks(locks);
+    }
     let limits = Limits {
         batch_commands_max: config.posting.batch_commands_max,
         queue_commands_max: config.posting.queue_commands_max,
@@ -98,7 +102,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());
     let (report, reported) = watch::channel(api::Readiness::default());
     let readiness = tokio::spawn(readiness::watch(
-        config.redis.address.clone(),
+        config.redis.address.clone().zip(cache.clone()),
         Arc::clone(&bus),
         relay.turns(),
         report,
@@ -118,7 +122,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     };
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported);
-    let router = api::router(state.with_replayer(replayer.clone()));
+    let mut state = state.with_replayer(replayer.clone());
+    if let Some(cache) = &cache {
+        state = state.with_records(startup::records(cache, &pool).await?);
+    }
+    let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
     Ok(Parts {
         address,

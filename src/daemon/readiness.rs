@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::api::{Check, CheckStatus, Readiness};
 use crate::bus::Bus;
-use crate::cache;
+use crate::cache::{self, Cache};
 use crate::config::SecretUrl;
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RELAY_TURN_MAX: Duration = Duration::from_secs(30);
 
 pub(super) async fn watch(
-    redis: Option<SecretUrl>,
+    redis: Option<(SecretUrl, Cache)>,
     bus: Arc<Bus>,
     mut relay_turns: watch::Receiver<u64>,
     report: watch::Sender<Readiness>,
@@ -28,8 +28,8 @@ pub(super) async fn watch(
             relay_turned = tokio::time::Instant::now();
         }
         let mut checks = Vec::new();
-        if let Some(redis) = &redis {
-            checks.push(match cache::ping(redis, PATIENCE).await {
+        if let Some((address, _)) = &redis {
+            checks.push(match cache::ping(address, PATIENCE).await {
                 Ok(()) => Check::ok("redis"),
                 Err(_) => Check::degraded("redis", "no answer; PostgreSQL alone decides"),
             });
@@ -45,8 +45,10 @@ pub(super) async fn watch(
         } else {
             Check::degraded("relay", "its loop does not turn; events wait in the outbox")
         });
-        let breakers = bus.breaker().into_iter();
-        let breakers = breakers.map(|breaker| breaker.report(Instant::now()).into());
+        let of_redis = redis.iter().map(|(_, cache)| cache.breaker());
+        let of_bus = bus.breaker().into_iter();
+        let of_bus = of_bus.map(|breaker| breaker.report(Instant::now()));
+        let breakers = of_redis.chain(of_bus).map(Into::into);
         let readiness = Readiness::new(checks).with_breakers(breakers.collect());
         let before = report.send_replace(readiness.clone());
         log_changes(&before, &readiness);

@@ -7,7 +7,10 @@ use sqlx::PgPool;
 
 use crate::bus::topics::LETTER_BYTES_MAX;
 use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
-use crate::config::{BusKind, Config, ConfigError};
+use crate::cache::idempotency::Records;
+use crate::cache::locks::{LockOptions, Locks};
+use crate::cache::{Cache, CacheError, CacheOptions};
+use crate::config::{BusKind, Config, ConfigError, LocksBy};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
 use crate::resilience::backoff::Schedule;
@@ -58,6 +61,9 @@ pub enum DaemonError {
     /// The database answered with an error.
     #[error("the database can't be used: {0}")]
     Database(sqlx::Error),
+    /// Redis's address doesn't hold.
+    #[error("Redis's address can't be read: {0}; check REDIS_ADDRESS")]
+    Cache(CacheError),
     /// The bus can't be set up.
     #[error("the bus can't be set up: {0}")]
     Bus(#[from] BusError),
@@ -90,6 +96,7 @@ impl DaemonError {
             | Self::DatabaseAddress(_)
             | Self::SchemaBehind { .. }
             | Self::SchemaAhead { .. }
+            | Self::Cache(_)
             | Self::Bus(_)
             | Self::Listen { .. } => 2,
             Self::DatabaseUnreachable { .. } => 7,
@@ -153,6 +160,41 @@ pub(super) fn schedule(config: &Config) -> Schedule {
     let backoff = &config.backoff;
     let fraction = f64::from(backoff.jitter_percent) / 100.0;
     Schedule::new(backoff.first, 2, backoff.waits).with_jitter(fraction)
+}
+
+/// Redis, where there is one. It may be away.
+pub(super) fn cache(config: &Config) -> Result<Option<Cache>, DaemonError> {
+    let options = CacheOptions {
+        timeout: config.redis.timeout,
+        breaker: breaker_options(config),
+    };
+    let address = config.redis.address.as_ref();
+    let cache = address.map(|address| Cache::new(address, options));
+    cache.transpose().map_err(DaemonError::Cache)
+}
+
+/// The locks of this process, where the configuration wants them.
+pub(super) fn locks(cache: Option<&Cache>, config: &Config) -> Option<Locks> {
+    if config.locking.by != LocksBy::Redis {
+        return None;
+    }
+    let options = LockOptions {
+        lease: config.locking.lease,
+        wait: config.locking.wait,
+    };
+    let locks = cache.map(|cache| Locks::new(cache.clone(), options));
+    if locks.is_none() {
+        tracing::warn!("locking.by is redis, and there is no Redis: the row locks are alone");
+    }
+    locks
+}
+
+/// What requests to this database were answered, in Redis.
+pub(super) async fn records(cache: &Cache, pool: &PgPool) -> Result<Records, DaemonError> {
+    let mut conn = pool.acquire().await.map_err(DaemonError::Database)?;
+    let database = migrate::identity(&mut conn).await;
+    let database = database.map_err(DaemonError::Database)?;
+    Ok(Records::new(cache.clone(), &database))
 }
 
 pub(super) fn breaker_options(config: &Config) -> BreakerOptions {

@@ -20,6 +20,7 @@ use super::directory::Directory;
 use super::job::{Fence, Job, Step, answer};
 use super::known::Known;
 use super::{PostError, Request};
+use crate::cache::locks::Locks;
 use crate::ledger::{Ledger, Outcome};
 use crate::postgres::posting;
 use crate::postgres::{self, Failure, Settings};
@@ -43,6 +44,8 @@ pub struct Engine {
     connect_timeout: Duration,
     attempt_timeout: Duration,
     topic: String,
+    /// What keeps other engines on the same wallets out of the way, if anything.
+    locks: Option<Locks>,
     line: Mutex<Line>,
 }
 
@@ -97,7 +100,17 @@ impl Engine {
                 .statement_timeout
                 .saturating_add(Duration::from_secs(5)),
             topic: topic.to_owned(),
+            locks: None,
             line: Mutex::default(),
+        }
+    }
+
+    /// The same, which takes locks on its wallets before the rows'.
+    #[must_use]
+    pub fn with_locks(self, locks: Locks) -> Self {
+        Self {
+            locks: Some(locks),
+            ..self
         }
     }
 
@@ -256,6 +269,11 @@ impl Engine {
         progress: &mut Progress,
     ) -> Result<Option<Vec<Outcome>>, Step> {
         let wallet_ids = directory.resolve(conn, job.ledger.id, job.requests).await?;
+        // Held to the end of the attempt, or not: the row locks decide.
+        let _lease = match &self.locks {
+            Some(locks) => locks.acquire(&wallet_ids).await,
+            None => None,
+        };
         let weight: usize = job.requests.iter().map(Request::weight).sum();
         let large = weight >= COPY_COMMANDS_MIN;
         if !large && !progress.locking {

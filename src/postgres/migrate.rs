@@ -72,6 +72,20 @@ pub async fn standing(conn: &mut PgConnection) -> sqlx::Result<Standing> {
     })
 }
 
+/// What tells this database from any other, one of the same name included that was made anew.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn identity(conn: &mut PgConnection) -> sqlx::Result<String> {
+    sqlx::query_scalar(
+        "SELECT oid::text || '.' || (SELECT min(extract(epoch FROM installed_on))
+                                     FROM _sqlx_migrations)::text
+         FROM pg_database WHERE datname = current_database()",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// The program's migrations, and when each was applied.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::dead_letters::{letter, run};
-use crate::support::TestApi;
+use crate::support::{TestApi, json_request};
 
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let reference = value["$ref"]
@@ -139,7 +139,7 @@ async fn errors_are_described_where_they_can_happen() {
     assert_eq!(codes(ledger, "get", "400"), "`correlation_id_invalid`");
     assert_eq!(
         codes(&format!("{ledger}/wallets"), "post", "409"),
-        "`wallet_exists`"
+        "`idempotency_key_in_flight`, `wallet_exists`"
     );
     let wallet = codes(&format!("{ledger}/wallets/{{wallet}}"), "get", "422");
     assert_eq!(
@@ -153,14 +153,20 @@ async fn errors_are_described_where_they_can_happen() {
     );
     assert_eq!(
         codes(&format!("{letters}/{{id}}/discard"), "post", "409"),
-        "`dead_letter_decided`, `replay_running`"
+        "`idempotency_key_in_flight`, `dead_letter_decided`, `replay_running`"
     );
     let replays = format!("{letters}/replays");
-    assert_eq!(codes(&replays, "post", "409"), "`replay_running`");
+    assert_eq!(
+        codes(&replays, "post", "409"),
+        "`idempotency_key_in_flight`, `replay_running`"
+    );
     assert!(codes(&replays, "post", "503").contains("`bus_unavailable`"));
     let cancel = format!("{replays}/{{id}}/cancel");
     assert_eq!(codes(&cancel, "post", "404"), "`replay_not_found`");
-    assert_eq!(codes(&cancel, "post", "422"), "`fields_invalid`");
+    assert_eq!(
+        codes(&cancel, "post", "422"),
+        "`fields_invalid`, `idempotency_key_reused`"
+    );
 }
 
 #[tokio::test]
@@ -200,6 +206,38 @@ async fn the_examples_of_the_description_are_taken() {
             !answer.body.to_string().contains("rejected"),
             "{path}: {}",
             answer.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn whatever_writes_wants_a_key_and_says_how_repeats_are_answered() {
+    let api = TestApi::new().await;
+    let document = api.get("/openapi.json").await.body;
+    for (path, _, operation) in operations(&document).filter(|(_, method, _)| *method == "post") {
+        let at = path.replace("{ledger}", "main").replace("{id}", "1");
+        let request = json_request(&at).body(Body::from("{}")).unwrap();
+        let answer = api.send(request).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (400, "idempotency_key_missing"),
+            "{path}"
+        );
+        let responses = &operation["responses"];
+        for (status, response) in responses.as_object().unwrap() {
+            let says = response["headers"]["Idempotent-Replayed"].is_object();
+            assert_eq!(says, status.starts_with('2'), "{path} {status}");
+        }
+        for (status, code) in [("409", "in_flight"), ("422", "reused")] {
+            let codes = responses[status]["description"].as_str().unwrap();
+            assert!(
+                codes.contains(&format!("`idempotency_key_{code}`")),
+                "{path}: {codes}"
+            );
+        }
+        assert!(
+            responses["409"]["headers"]["Retry-After"].is_object(),
+            "{path}"
         );
     }
 }

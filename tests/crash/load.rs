@@ -236,9 +236,8 @@ impl Client {
         let body = body_of(&sent);
         let answer = self.ask("transfers", &sent.key, &body, &mut sent.tries);
         sent.fate = match answer.await {
-            Some((201, answer)) => posted(&answer, false),
-            Some((200, answer)) => posted(&answer, true),
-            Some((_, problem)) => rejected(&problem),
+            Some(answer) if answer.status == 201 => posted(&answer.body, answer.replayed),
+            Some(answer) => rejected(&answer.body),
             None => Fate::Unknown,
         };
         let known = sent.fate != Fate::Unknown;
@@ -268,9 +267,9 @@ impl Client {
         let known = answer.is_some();
         for (n, sent) in batch.iter_mut().enumerate() {
             sent.tries = tries;
-            if let Some((status, answer)) = &answer {
-                assert_eq!(*status, 200, "a batch gave {answer}");
-                let result = &answer["results"][n];
+            if let Some(Answer { status, body, .. }) = &answer {
+                assert_eq!(*status, 200, "a batch gave {body}");
+                let result = &body["results"][n];
                 sent.fate = match result["status"].as_str() {
                     Some("posted") => posted(result, false),
                     Some("replayed") => posted(result, true),
@@ -289,7 +288,7 @@ impl Client {
         key: &str,
         body: &Value,
         tries: &mut u32,
-    ) -> Option<(u16, Value)> {
+    ) -> Option<Answer> {
         let started = Instant::now();
         loop {
             let target = self.target().await;
@@ -326,7 +325,7 @@ impl Client {
         self.shared.progress.send_modify(change);
     }
 
-    async fn call(&self, url: &str, key: &str, body: &Value) -> (Call, Option<(u16, Value)>) {
+    async fn call(&self, url: &str, key: &str, body: &Value) -> (Call, Option<Answer>) {
         let at = Instant::now();
         let request = self
             .http
@@ -337,7 +336,14 @@ impl Client {
             let response = request.send().await?;
             let status = response.status().as_u16();
             let retry_after = response.headers().contains_key("retry-after");
-            Ok::<_, reqwest::Error>((status, retry_after, response.json::<Value>().await?))
+            let replayed = response.headers().contains_key("idempotent-replayed");
+            let body = response.json::<Value>().await?;
+            let answer = Answer {
+                status,
+                replayed,
+                body,
+            };
+            Ok::<_, reqwest::Error>((retry_after, answer))
         };
         let answered = answered.await;
         let mut call = Call {
@@ -349,13 +355,13 @@ impl Client {
             problem: None,
         };
         match answered {
-            Ok((status, retry_after, answer)) => {
-                call.status = Some(status);
+            Ok((retry_after, answer)) => {
+                call.status = Some(answer.status);
                 call.retry_after = retry_after;
-                if matches!(status, 200 | 201 | 422) {
-                    return (call, Some((status, answer)));
+                if matches!(answer.status, 200 | 201 | 422) {
+                    return (call, Some(answer));
                 }
-                call.problem = Some(answer.to_string());
+                call.problem = Some(answer.body.to_string());
             }
             Err(error) => {
                 call.unconnected = error.is_connect();
@@ -364,6 +370,13 @@ impl Client {
         }
         (call, None)
     }
+}
+
+/// An answer to go by.
+struct Answer {
+    status: u16,
+    replayed: bool,
+    body: Value,
 }
 
 fn body_of(sent: &Sent) -> Value {

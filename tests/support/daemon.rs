@@ -118,6 +118,16 @@ impl Daemon {
         signal(&self.process, "-TERM");
     }
 
+    /// Holds still from now on, as a machine does that is out of memory or moved.
+    pub(crate) fn freeze(&self) {
+        signal(&self.process, "-STOP");
+    }
+
+    /// Goes on.
+    pub(crate) fn thaw(&self) {
+        signal(&self.process, "-CONT");
+    }
+
     /// Whether the process is there.
     pub(crate) fn runs(&mut self) -> bool {
         self.process.try_wait().expect("it is ours").is_none()

@@ -49,6 +49,27 @@ impl Redis {
         ended(&mut process).await;
     }
 
+    /// Holds still from now on: it takes connections, and answers nobody.
+    pub(crate) fn freeze(&self) {
+        signal(self.process.as_ref().expect("it runs"), "-STOP");
+    }
+
+    /// Goes on.
+    pub(crate) fn thaw(&self) {
+        signal(self.process.as_ref().expect("it runs"), "-CONT");
+    }
+
+    /// Runs a command on it.
+    pub(crate) async fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(format!("redis://{}", self.address())).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut asked = redis::cmd(command[0]);
+        command[1..].iter().for_each(|word| {
+            asked.arg(*word);
+        });
+        asked.query_async(&mut connection).await.unwrap()
+    }
+
     /// Starts it where it was and waits until it answers.
     pub(crate) async fn revive(&mut self) {
         assert!(self.process.is_none(), "it runs already");
