@@ -1,4 +1,6 @@
-//! Logs, one event a line on standard error, JSON or text; and new traces.
+//! Logs, one event a line on standard error, JSON or text; metrics; and new traces.
+
+mod metrics;
 
 use std::io::IsTerminal;
 
@@ -6,6 +8,8 @@ use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 use crate::config::{LogConfig, LogFormat};
+
+pub use self::metrics::Metrics;
 
 /// Sets up logging for the process. A second call has no effect.
 ///

@@ -69,6 +69,7 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(docs::page))
         .route(

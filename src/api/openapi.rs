@@ -45,7 +45,8 @@ use crate::ledger::RejectionCode;
         replays::show,
         replays::cancel,
         probes::live,
-        probes::ready
+        probes::ready,
+        probes::metrics
     ),
     components(schemas(ProblemDocument, FieldProblem)),
     tags(

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 
 use super::ApiState;
 use super::problem::Problem;
@@ -13,6 +13,7 @@ use super::respond;
 use super::schema::Alive;
 use super::state::Lost;
 use crate::postgres;
+use crate::telemetry::Metrics;
 
 /// A probe that waits is as good as one that fails.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,6 +44,18 @@ pub(super) async fn ready(State(state): State<ApiState>) -> Result<Response, Pro
         CheckStatus::Ok | CheckStatus::Degraded => StatusCode::OK,
     };
     respond::json(status, &readiness)
+}
+
+/// What Prometheus reads
+///
+/// In its text format.
+#[utoipa::path(get, path = "/metrics", tag = "probes", responses(
+    (status = 200, description = "Every metric.", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let text = state.metrics().map_or_else(String::new, Metrics::render);
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
 async fn database(state: &ApiState) -> Check {

@@ -15,6 +15,7 @@ use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
 use crate::postgres::{Failure, classify, ledgers};
+use crate::telemetry::Metrics;
 
 /// How many ledgers are kept by name. Few installations have more; those look the others up.
 const LEDGERS_MAX: usize = 1_024;
@@ -45,6 +46,7 @@ impl Default for Limits {
 pub struct ApiState {
     shared: Arc<Shared>,
     replayer: Option<Replayer>,
+    metrics: Option<Metrics>,
     records: Option<Records>,
 }
 
@@ -78,6 +80,7 @@ impl ApiState {
                 ledgers,
             }),
             replayer: None,
+            metrics: None,
             records: None,
         }
     }
@@ -102,6 +105,19 @@ impl ApiState {
 
     pub(super) fn records(&self) -> Option<&Records> {
         self.records.as_ref()
+    }
+
+    /// The same with metrics to show.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
     }
 
     pub(super) fn replayer(&self) -> Option<&Replayer> {

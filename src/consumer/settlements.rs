@@ -98,6 +98,13 @@ impl Settlements {
         failpoint::reach(failpoint::CONSUMER_COMMITS);
         transaction.commit().await?;
         failpoint::reach(failpoint::CONSUMER_COMMITTED);
+        let outcome = match &verdict {
+            None => "waits",
+            Some(Verdict::Done) => "done",
+            Some(Verdict::Failed(_)) => "failed",
+            Some(Verdict::Unreadable(_)) => "unreadable",
+        };
+        metrics::counter!("aegis_consumer_messages_total", "outcome" => outcome).increment(1);
         if let Some((_, _, reason)) = parked {
             self.shared.parked.notify_one();
             if let Some(reason) = reason {

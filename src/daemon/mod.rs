@@ -6,6 +6,7 @@
 //! deadline.
 
 mod consumers;
+mod gauges;
 mod readiness;
 mod server;
 mod startup;
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::outbox::{Relay, RelayOptions};
+use crate::telemetry::Metrics;
 
 use consumers::Consumers;
 pub use startup::DaemonError;
@@ -39,6 +41,7 @@ struct Parts {
     consumers: Consumers,
     replayer: Replayer,
     readiness: JoinHandle<()>,
+    gauges: JoinHandle<()>,
     bus: Arc<Bus>,
     pool: PgPool,
     stop_intake: CancellationToken,
@@ -77,6 +80,7 @@ pub async fn run(config: &Config) -> Result<(), DaemonError> {
 
 async fn start(config: &Config) -> Result<Parts, DaemonError> {
     config.check_listen_address(false)?;
+    let metrics = Metrics::start();
     let settings = startup::database(config)?;
     let pool = settings.pool();
     startup::check_schema(&pool, &settings).await?;
@@ -122,7 +126,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     };
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported);
-    let mut state = state.with_replayer(replayer.clone());
+    let gauges = tokio::spawn(gauges::watch(pool.clone()));
+    let mut state = state.with_replayer(replayer.clone()).with_metrics(metrics);
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
@@ -136,6 +141,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         consumers,
         replayer,
         readiness,
+        gauges,
         bus,
         pool,
         stop_intake,
@@ -154,6 +160,7 @@ async fn drain(parts: Parts) {
     report("relay", parts.relay.await);
     parts.consumers.stop().await;
     parts.readiness.abort();
+    parts.gauges.abort();
     if let Err(error) = parts.bus.flush(Duration::from_secs(5)).await {
         tracing::warn!(%error, "the bus was not flushed; what it had is published again later");
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::api::{Check, CheckStatus, Readiness};
+use super::gauges;
+use crate::api::{BreakerStanding, Check, CheckStatus, Readiness};
 use crate::bus::Bus;
 use crate::cache::{self, Cache};
 use crate::config::SecretUrl;
@@ -48,8 +49,9 @@ pub(super) async fn watch(
         let of_redis = redis.iter().map(|(_, cache)| cache.breaker());
         let of_bus = bus.breaker().into_iter();
         let of_bus = of_bus.map(|breaker| breaker.report(Instant::now()));
-        let breakers = of_redis.chain(of_bus).map(Into::into);
-        let readiness = Readiness::new(checks).with_breakers(breakers.collect());
+        let breakers: Vec<BreakerStanding> = of_redis.chain(of_bus).map(Into::into).collect();
+        breakers.iter().for_each(gauges::breaker);
+        let readiness = Readiness::new(checks).with_breakers(breakers);
         let before = report.send_replace(readiness.clone());
         log_changes(&before, &readiness);
         tokio::time::sleep(EVERY).await;

@@ -60,6 +60,10 @@ impl Indexer {
         };
         failpoint::reach(failpoint::LETTERS_INDEXED);
         for (id, letter) in &added {
+            metrics::counter!(
+                "aegis_dead_letters_indexed_total", "topic" => letter.topic.clone()
+            )
+            .increment(1);
             tracing::error!(
                 dead_letter = id, topic = letter.original_topic, error = letter.error,
                 event_id = ?letter.event_id, correlation_id = letter.correlation_id,

@@ -59,6 +59,7 @@ async fn every_path_is_described_with_its_errors_and_headers() {
         .collect();
     let expected = [
         "/livez",
+        "/metrics",
         "/readyz",
         "/v1/dead-letters",
         "/v1/dead-letters/replays",

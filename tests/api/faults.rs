@@ -26,7 +26,7 @@ async fn readiness_is_the_worst_of_its_checks() {
     let ready = api.get("/readyz").await;
     assert_eq!(
         ready.body,
-        json!({"status": "ok", "checks": [{"name": "database", "status": "ok"}]})
+        json!({"status": "ok", "checks": [{"name": "database", "status": "ok"}], "breakers": []})
     );
     api.readiness.send_replace(Readiness::new(vec![
         Check::ok("kafka"),

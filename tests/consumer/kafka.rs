@@ -165,3 +165,37 @@ async fn commands_that_come_while_kafka_is_killed_and_back_are_posted_once() {
     world.until_letters(1).await;
     assert_eq!(daemon.stop().await, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_tell_of_breakers_letters_and_messages() {
+    let world = World::new().await;
+    let daemon = world.daemon().await;
+    world.publish(&[world.poison("key-0")]).await;
+    world.publish(&world.commands("a", 3, 3)).await;
+    world.assert_posted_once(3).await;
+    world.until_letters(1).await;
+    let wanted = [
+        "aegis_breaker_state{dependency=\"kafka\",state=\"closed\"} 1".to_owned(),
+        "aegis_breaker_state{dependency=\"kafka\",state=\"open\"} 0".to_owned(),
+        "aegis_dead_letters_waiting 1".to_owned(),
+        format!(
+            "aegis_dead_letters_indexed_total{{topic=\"{}.dlq\"}} 1",
+            world.commands_topic()
+        ),
+        "aegis_consumer_messages_total{outcome=\"done\"} 3".to_owned(),
+        "aegis_consumer_messages_total{outcome=\"unreadable\"} 1".to_owned(),
+        "aegis_retries_rows 0".to_owned(),
+    ];
+    let url = format!("http://{}/metrics", daemon.address);
+    loop {
+        let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let missing = wanted
+            .iter()
+            .find(|line| !text.lines().any(|found| found == **line));
+        match missing {
+            None => return,
+            // The gauges are set every few seconds.
+            Some(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+        }
+    }
+}
