@@ -19,6 +19,14 @@ pub(super) struct Aegisd {
 impl Aegisd {
     /// Starts the `aegisd` that lies beside this program, with the local bus and without Redis.
     pub(super) async fn start(scratch: &Scratch) -> Result<Self, BenchError> {
+        Self::start_with(scratch, &[]).await
+    }
+
+    /// The same with variables that say otherwise.
+    pub(super) async fn start_with(
+        scratch: &Scratch,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, BenchError> {
         let program = beside_this_program()?;
         let mut child = Command::new(&program)
             .env(
@@ -30,6 +38,7 @@ impl Aegisd {
             .env("PRIMARY_ENV", "development")
             .env("LOG_FORMAT", "json")
             .env("RUST_LOG", "warn,aegis::daemon=info")
+            .envs(variables.iter().copied())
             .args(["--host", "127.0.0.1", "--port", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -37,7 +37,7 @@ impl Default for ApiOptions {
 
 /// How transfers are spread over wallets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spread {
+pub(super) enum Spread {
     Uniform,
     /// Every transfer leaves the same wallet.
     Hot,
@@ -84,7 +84,7 @@ async fn measure(
         let turn = options.time / 4;
         // The first turn warms both up and is not counted.
         for n in 0..5 {
-            let http = http_load(&daemon.address, options, spread, turn).await?;
+            let http = http_load(&[&daemon.address], options, spread, turn).await?;
             let function = lean.load(spread, turn).await?;
             if n > 0 {
                 over_http.add(&http);
@@ -112,24 +112,28 @@ pub(super) struct Load {
     pub count: usize,
     pub time: Duration,
     pub latencies: Latencies,
+    /// Answers of 503 where others were in the way; asked again, they are counted as late.
+    pub refused: usize,
 }
 
 impl Load {
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.count += other.count;
+        self.refused += other.refused;
         self.time += other.time;
         self.latencies.merge(&other.latencies);
     }
 }
 
-async fn http_load(
-    daemon: &str,
+/// The connections take turns with the daemons.
+pub(super) async fn http_load(
+    daemons: &[&str],
     options: ApiOptions,
     spread: Spread,
     time: Duration,
 ) -> Result<Load, BenchError> {
     let mut clients = Vec::new();
-    for _ in 0..options.connections {
+    for daemon in daemons.iter().cycle().take(options.connections) {
         clients.push(Client::connect(daemon).await?);
     }
     let start = Instant::now();
@@ -151,12 +155,12 @@ pub(super) async fn http_uniform(
         wallets,
         ..ApiOptions::default()
     };
-    let load = http_load(&daemon.address, options, Spread::Uniform, time).await?;
+    let load = http_load(&[&daemon.address], options, Spread::Uniform, time).await?;
     daemon.stop().await?;
     Ok(load)
 }
 
-type Counted = Result<(usize, Latencies), BenchError>;
+type Counted = Result<Load, BenchError>;
 
 async fn gather(
     workers: Vec<tokio::task::JoinHandle<Counted>>,
@@ -164,11 +168,10 @@ async fn gather(
 ) -> Result<Load, BenchError> {
     let mut load = Load::default();
     for worker in workers {
-        let (count, latencies) = worker
+        let done = worker
             .await
             .map_err(|error| BenchError::Unexpected(error.to_string()))??;
-        load.count += count;
-        load.latencies.merge(&latencies);
+        load.add(&done);
     }
     load.time = start.elapsed();
     Ok(load)
@@ -180,8 +183,7 @@ async fn http_worker(
     spread: Spread,
     until: Instant,
 ) -> Counted {
-    let mut latencies = Latencies::default();
-    let mut count = 0;
+    let mut load = Load::default();
     let mut pairs = Pairs::new(wallets, spread);
     while Instant::now() < until {
         let (from, to) = pairs.next();
@@ -192,17 +194,22 @@ async fn http_worker(
         );
         let key = Uuid::now_v7().to_string();
         let start = Instant::now();
-        let (status, answer) = client
-            .post("/v1/ledgers/main/transfers", &key, body)
-            .await?;
-        latencies.record(start.elapsed());
-        if status != 201 {
-            let answer = String::from_utf8_lossy(&answer);
-            return Err(BenchError::Unexpected(format!("{status}: {answer}")));
+        loop {
+            let path = "/v1/ledgers/main/transfers";
+            let (status, answer) = client.post(path, &key, body.clone()).await?;
+            match status.as_u16() {
+                201 => break,
+                503 => load.refused += 1,
+                _ => {
+                    let answer = String::from_utf8_lossy(&answer);
+                    return Err(BenchError::Unexpected(format!("{status}: {answer}")));
+                }
+            }
         }
-        count += 1;
+        load.latencies.record(start.elapsed());
+        load.count += 1;
     }
-    Ok((count, latencies))
+    Ok(load)
 }
 
 /// Pairs of wallets, another series for each worker.
@@ -270,8 +277,7 @@ impl Lean {
                 let (wallets, until) = (self.wallets.clone(), start + time);
                 tokio::spawn(async move {
                     let mut pairs = Pairs::new(wallets.len(), spread);
-                    let mut latencies = Latencies::default();
-                    let mut count = 0;
+                    let mut load = Load::default();
                     while Instant::now() < until {
                         let (from, to) = pairs.next();
                         let (Some(from), Some(to)) = (wallets.get(from), wallets.get(to)) else {
@@ -280,10 +286,10 @@ impl Lean {
                         let key = Uuid::now_v7().to_string();
                         let start = Instant::now();
                         bench::lean_transfer(&mut conn, &key, *from, *to).await?;
-                        latencies.record(start.elapsed());
-                        count += 1;
+                        load.latencies.record(start.elapsed());
+                        load.count += 1;
                     }
-                    Ok((count, latencies))
+                    Ok(load)
                 })
             })
             .collect();

@@ -6,9 +6,11 @@
 
 mod aegisd;
 mod api;
+mod daemons;
 mod http;
 mod machine;
 mod post;
+mod redis_server;
 mod relay;
 mod scratch;
 mod verify;
@@ -18,6 +20,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 pub use api::{ApiOptions, api};
+pub use daemons::{DaemonsOptions, daemons};
 pub use machine::Machine;
 pub use post::{PostOptions, post};
 pub use relay::relay;

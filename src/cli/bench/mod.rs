@@ -4,7 +4,9 @@ mod view;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use crate::bench::{self, ApiOptions, BenchError, Machine, Measurement, PostOptions};
+use crate::bench::{
+    self, ApiOptions, BenchError, DaemonsOptions, Machine, Measurement, PostOptions,
+};
 use crate::bus::BusError;
 use crate::config::BusKind;
 
@@ -44,6 +46,23 @@ pub(super) enum Command {
         seconds: u64,
         /// Connections to the API
         #[arg(long, default_value_t = ApiOptions::default().connections)]
+        connections: usize,
+    },
+    /// HTTP with Redis, and two daemons with and without locks in it
+    ///
+    /// On a redis-server of its own, from this machine's binaries.
+    #[command(after_help = "Example:\n  aegisctl bench daemons --rounds 6 --seconds 5")]
+    Daemons {
+        #[command(flatten)]
+        args: Args,
+        /// Rounds, in each of which every side has its turn
+        #[arg(long, default_value_t = DaemonsOptions::default().rounds)]
+        rounds: usize,
+        /// Seconds of a turn
+        #[arg(long, default_value_t = DaemonsOptions::default().turn.as_secs())]
+        seconds: u64,
+        /// Connections, shared by the daemons of a side
+        #[arg(long, default_value_t = DaemonsOptions::default().connections)]
         connections: usize,
     },
     /// The relay to Kafka, against posting over HTTP
@@ -106,6 +125,21 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
                 ..ApiOptions::default()
             };
             (args, bench::api(&settings, options, stop, &mut done).await)
+        }
+        Command::Daemons {
+            args,
+            rounds,
+            seconds,
+            connections,
+        } => {
+            let options = DaemonsOptions {
+                rounds,
+                turn: std::time::Duration::from_secs(seconds),
+                connections,
+                ..DaemonsOptions::default()
+            };
+            let measured = bench::daemons(&settings, options, stop, &mut done).await;
+            (args, measured)
         }
         Command::Relay { args, events } => {
             if context.config().bus != BusKind::Kafka {
