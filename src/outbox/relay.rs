@@ -139,8 +139,8 @@ impl Relay {
             let stopping = stop.is_cancelled();
             let step = self.relay_once(&mut conn, OffsetDateTime::now_utc());
             let wait = match in_time(step).await?? {
-                // Held back as a whole: not worth asking again at once.
-                Relayed::Batch(0) => self.options.poll,
+                // Also where all of it was refused: it waits for its next attempt now, and no longer
+                // stands before the others.
                 Relayed::Batch(count) => {
                     if std::mem::take(&mut away) {
                         tracing::info!("the bus is back");

@@ -21,6 +21,7 @@ mod support;
 
 mod check;
 mod commit;
+mod events;
 mod kafka;
 mod kill;
 mod load;
@@ -28,9 +29,8 @@ mod pair;
 mod postgres;
 mod scene;
 mod start;
+mod steps;
 mod stop;
-
-use std::time::Duration;
 
 /// The choices of this run; printed, since a failure is repeated by it.
 fn seed() -> u64 {
@@ -43,11 +43,6 @@ fn seed() -> u64 {
 /// How often to break it: so many times in the short form, five times as many in the long one.
 fn rounds(short: u64) -> u64 {
     number("AEGIS_FAULTS_ROUNDS").unwrap_or(if long() { short * 5 } else { short })
-}
-
-/// How long a fault lasts.
-fn lasting(short: Duration, in_full: Duration) -> Duration {
-    if long() { in_full } else { short }
 }
 
 fn long() -> bool {

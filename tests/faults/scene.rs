@@ -5,6 +5,7 @@ use std::time::Instant;
 use aegis::ledger::Ledger;
 use aegis::postgres::{Settings, outbox};
 use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
 use crate::common::TestDatabase;
@@ -93,6 +94,33 @@ impl Scene {
             assert!(started.elapsed() < PATIENCE, "{waiting} events wait");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// Until it is dropped, an event that was refused once has its last attempt at once.
+pub(crate) struct Hurry {
+    _task: JoinSet<()>,
+}
+
+impl Scene {
+    /// Saves the waits between attempts.
+    pub(crate) fn hurry(&self) -> Hurry {
+        let url = self.url.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut conn = PgConnection::connect(&url).await.unwrap();
+            loop {
+                sqlx::query(
+                    "UPDATE transaction_outbox SET attempts = 5, next_attempt_at = now()
+                     WHERE next_attempt_at IS NOT NULL AND attempts < 5",
+                )
+                .execute(&mut conn)
+                .await
+                .unwrap();
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Hurry { _task: task }
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use aegis::bus::{KafkaBus, KafkaOptions, TopicSpec};
+use aegis::bus::{KafkaBus, KafkaOptions, TopicSpec, topics};
 use uuid::Uuid;
 
 use super::{PATIENCE, brokers, ready};
@@ -17,6 +17,8 @@ use super::{PATIENCE, brokers, ready};
 pub(crate) struct DaemonTopic {
     pub(crate) brokers: String,
     pub(crate) name: String,
+    /// Where its dead letters go, where it has such a topic.
+    pub(crate) dead_letters: Option<String>,
     /// Whether the broker outlives the test, so that the topic has to be deleted.
     shared: bool,
 }
@@ -27,23 +29,47 @@ impl DaemonTopic {
         Self::new(&brokers(), true).await
     }
 
+    /// On the broker that all tests share, where it takes no message of more bytes; with a topic for
+    /// its dead letters.
+    pub(crate) async fn narrow(bytes_max: u32) -> Self {
+        let mut topic = Self::unmade(&brokers(), true);
+        let letters = topics::dead_letters_of(&topic.name);
+        let bytes_max = bytes_max.to_string();
+        let specs = [
+            TopicSpec::new(&topic.name, 4).with("max.message.bytes", bytes_max),
+            TopicSpec::new(&letters, 1),
+        ];
+        topic.dead_letters = Some(letters);
+        topic.make(&specs).await;
+        topic
+    }
+
     /// On a broker that goes with the test.
     pub(crate) async fn on(brokers: &str) -> Self {
         Self::new(brokers, false).await
     }
 
     async fn new(brokers: &str, shared: bool) -> Self {
-        let name = format!("test.daemon.{}", Uuid::new_v4().simple());
-        let bus = KafkaBus::new(KafkaOptions::new(brokers)).unwrap();
-        ready(&bus).await;
-        bus.ensure_topics(&[TopicSpec::new(&name, 4)], PATIENCE)
-            .await
-            .expect("the broker makes a topic");
+        let topic = Self::unmade(brokers, shared);
+        topic.make(&[TopicSpec::new(&topic.name, 4)]).await;
+        topic
+    }
+
+    fn unmade(brokers: &str, shared: bool) -> Self {
         Self {
             brokers: brokers.to_owned(),
-            name,
+            name: format!("test.daemon.{}", Uuid::new_v4().simple()),
+            dead_letters: None,
             shared,
         }
+    }
+
+    async fn make(&self, specs: &[TopicSpec]) {
+        let bus = KafkaBus::new(KafkaOptions::new(&self.brokers)).unwrap();
+        ready(&bus).await;
+        bus.ensure_topics(specs, PATIENCE)
+            .await
+            .expect("the broker makes a topic");
     }
 }
 
@@ -52,13 +78,15 @@ impl Drop for DaemonTopic {
         if !self.shared {
             return;
         }
-        let (brokers, name) = (self.brokers.clone(), self.name.clone());
+        let names = [Some(self.name.clone()), self.dead_letters.clone()];
+        let brokers = self.brokers.clone();
         // A thread of its own, since the test's runtime may be going down.
         let deleted = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
             let deleting = async {
                 let bus = KafkaBus::new(KafkaOptions::new(brokers))?;
-                bus.delete_topics(&[&name], Duration::from_secs(20)).await
+                let names: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
+                bus.delete_topics(&names, Duration::from_secs(20)).await
             };
             runtime
                 .block_on(deleting)
