@@ -101,9 +101,13 @@ impl Relay {
             stop.clone(),
         ));
         let mut reconnect = Reconnect::default();
+        let mut lost = false;
         loop {
-            match self.lead(&wake, &stop, &mut reconnect).await {
+            match self.lead(&wake, &stop, &mut reconnect, &mut lost).await {
                 Ok(()) => break,
+                Err(error) if std::mem::replace(&mut lost, true) => {
+                    tracing::debug!(%error, "the relay starts over again");
+                }
                 Err(error) => tracing::warn!(%error, "the relay starts over"),
             }
             tokio::select! {
@@ -120,6 +124,7 @@ impl Relay {
         wake: &Notify,
         stop: &CancellationToken,
         reconnect: &mut Reconnect,
+        lost: &mut bool,
     ) -> Result<(), RelayError> {
         let mut conn = in_time(outbox::dedicated(&self.pool)).await??;
         while !in_time(outbox::try_lock_relay(&mut conn)).await?? {
@@ -138,7 +143,9 @@ impl Relay {
             // Asked before the claim: what was committed before the stop is in it.
             let stopping = stop.is_cancelled();
             let step = self.relay_once(&mut conn, OffsetDateTime::now_utc());
-            let wait = match in_time(step).await?? {
+            let relayed = in_time(step).await??;
+            *lost = false;
+            let wait = match relayed {
                 // Also where all of it was refused: it waits for its next attempt now, and no longer
                 // stands before the others.
                 Relayed::Batch(count) => {

@@ -164,6 +164,9 @@ pub enum Failure {
     Unique,
     /// The connection is gone or the server is closing: whether a COMMIT took effect is unknown.
     Lost,
+    /// The server has no room, on its disk or in its memory: it undid the work, and is not worth
+    /// asking again at once.
+    Exhausted,
     /// Nothing that another attempt would mend.
     Permanent,
 }
@@ -182,6 +185,9 @@ pub fn classify(error: &sqlx::Error) -> Failure {
                 Failure::Lost
             }
             Some(code) if code.starts_with("08") => Failure::Lost,
+            // Class 53: disk full, out of memory, a limit of the configuration; 58030: the disk
+            // failed.
+            Some(code) if code.starts_with("53") || code == "58030" => Failure::Exhausted,
             _ => Failure::Permanent,
         },
         sqlx::Error::Io(_)
@@ -204,12 +210,21 @@ pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
-/// Whether the database answers.
+/// A restarted server leaves up to a pool full of dead connections, each found by its next use.
+pub const DEAD_MAX: u32 = 32;
+
+/// Whether the database answers. A connection that died while it was idle says nothing of it.
 ///
 /// # Errors
 /// Where it doesn't.
 pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("SELECT 1").execute(pool).await.map(|_| ())
+    let mut dead = 0;
+    loop {
+        match sqlx::query("SELECT 1").execute(pool).await {
+            Err(error) if classify(&error) == Failure::Lost && dead < DEAD_MAX => dead += 1,
+            done => return done.map(|_| ()),
+        }
+    }
 }
 
 /// The server's version, such as `17.2`.
