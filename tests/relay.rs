@@ -29,7 +29,12 @@ impl Bench {
     async fn new() -> Self {
         let database = TestDatabase::create().await;
         let ledger = main_ledger(database.pool()).await;
-        for (address, min_balance) in [("world", None), ("a", Some(0)), ("b", Some(0)), ("c", Some(0))] {
+        for (address, min_balance) in [
+            ("world", None),
+            ("a", Some(0)),
+            ("b", Some(0)),
+            ("c", Some(0)),
+        ] {
             wallet(database.pool(), &ledger, address, "NGN", min_balance).await;
         }
         let engine = Engine::new(&database.settings(), topics::TRANSACTIONS);

@@ -75,7 +75,10 @@ pub(super) async fn attend(
         body_arrived: AtomicBool::new(false),
     });
     // Probes are answered whatever else waits.
-    let place = line.is_probe().then_some(None).or_else(|| state.enter().map(Some));
+    let place = line
+        .is_probe()
+        .then_some(None)
+        .or_else(|| state.enter().map(Some));
     let refused = refused.or_else(|| place.is_none().then(problem::overloaded));
     let response = match refused {
         Some(problem) => problem.into_response(),

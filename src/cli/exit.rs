@@ -163,7 +163,8 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
         if cause.is::<ConfigError>() {
             return Exit::Usage;
         }
-        if let Some(PostError::Unavailable { .. } | PostError::Exhausted(_)) = cause.downcast_ref() {
+        if let Some(PostError::Unavailable { .. } | PostError::Exhausted(_)) = cause.downcast_ref()
+        {
             return Exit::Unreachable;
         }
         if cause.downcast_ref().is_some_and(away) {

@@ -128,10 +128,12 @@ impl Settings {
     /// How a connection for posting is opened.
     #[must_use]
     pub fn posting_options(&self) -> PgConnectOptions {
-        // Somebody's open transaction on one wallet must not hold all posting up for long.
-        self.session("aegis-posting")
-            .options(BY_KEY)
-            .options([("lock_timeout", "1s")])
+        self.session("aegis-posting").options(BY_KEY).options([
+            // Somebody's open transaction on one wallet must not hold all posting up for long,
+            ("lock_timeout", "1s"),
+            // nor one of a process that hangs: between the steps of a posting are milliseconds.
+            ("idle_in_transaction_session_timeout", "10s"),
+        ])
     }
 
     /// One connection outside any pool, for a program that does one thing. Fails as soon as the

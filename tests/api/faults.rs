@@ -239,16 +239,26 @@ async fn a_queue_without_room_is_a_429_and_nothing_happens() {
 #[tokio::test]
 async fn a_database_without_room_is_a_503_and_nothing_happens() {
     let api = TestApi::new().await;
-    for (code, key) in [("disk_full", "a"), ("out_of_memory", "b"), ("io_error", "c")] {
+    for (code, key) in [
+        ("disk_full", "a"),
+        ("out_of_memory", "b"),
+        ("io_error", "c"),
+    ] {
         let raise = format!(
             "CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{code}'; END $$"
         );
         let raise = sqlx::AssertSqlSafe(raise);
-        sqlx::query(raise).execute(api.database.pool()).await.unwrap();
+        sqlx::query(raise)
+            .execute(api.database.pool())
+            .await
+            .unwrap();
         let trigger = "CREATE OR REPLACE TRIGGER no_room BEFORE INSERT ON transactions
                        FOR EACH STATEMENT EXECUTE FUNCTION no_room()";
-        sqlx::query(trigger).execute(api.database.pool()).await.unwrap();
+        sqlx::query(trigger)
+            .execute(api.database.pool())
+            .await
+            .unwrap();
         let answer = api.post(TRANSFERS, key, transfer()).await;
         assert_eq!(
             (answer.status.as_u16(), answer.code()),

@@ -21,16 +21,22 @@ mod support;
 
 mod check;
 mod commit;
+mod conflicts;
+mod cut;
 mod events;
+mod frozen;
 mod kafka;
 mod kill;
 mod load;
 mod pair;
 mod postgres;
+mod same_key;
 mod scene;
 mod start;
 mod steps;
 mod stop;
+
+use std::time::{Duration, Instant};
 
 /// The choices of this run; printed, since a failure is repeated by it.
 fn seed() -> u64 {
@@ -43,6 +49,11 @@ fn seed() -> u64 {
 /// How often to break it: so many times in the short form, five times as many in the long one.
 fn rounds(short: u64) -> u64 {
     number("AEGIS_FAULTS_ROUNDS").unwrap_or(if long() { short * 5 } else { short })
+}
+
+/// Short of this a fault is over as soon as it has been felt; in the long form it lasts so long.
+fn lasts(since: Instant, in_full: Duration) -> bool {
+    long() && since.elapsed() < in_full
 }
 
 fn long() -> bool {

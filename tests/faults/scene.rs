@@ -65,6 +65,20 @@ impl Scene {
         daemon::Settings::new(&self.url).with_kafka(&self.topic.brokers, &self.topic.name)
     }
 
+    /// The same, with its way to the database leading through another address, without TLS.
+    pub(crate) fn daemon_through(&self, address: &str) -> daemon::Settings {
+        let url = self.url.replace(&self.server(), address);
+        let url = url.split('?').next().expect("a part before it");
+        let url = format!("{url}?sslmode=disable");
+        daemon::Settings::new(&url).with_kafka(&self.topic.brokers, &self.topic.name)
+    }
+
+    /// Where the database server listens.
+    pub(crate) fn server(&self) -> String {
+        let direct = self.settings().options;
+        format!("{}:{}", direct.get_host(), direct.get_port())
+    }
+
     /// How the library reaches the database.
     pub(crate) fn settings(&self) -> Settings {
         Settings::from_url(&self.url).unwrap()

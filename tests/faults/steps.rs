@@ -19,7 +19,11 @@ async fn killed_at(place: &str) -> (Findings, Log) {
     let load = Load::start(8, seed, &[]);
     for _ in 0..rounds(3) {
         let fails = format!("{place}=kill@{}", rng.u8(1..30));
-        let mut daemon = settings.clone().with("AEGIS_FAILPOINTS", &fails).start().await;
+        let mut daemon = settings
+            .clone()
+            .with("AEGIS_FAILPOINTS", &fails)
+            .start()
+            .await;
         load.aim(&[&daemon]);
         dies(&mut daemon).await;
     }
@@ -92,7 +96,9 @@ async fn refused_events_are_buried(killed: bool) -> (Findings, usize, usize) {
     let load = Load::bulky(1, seed, &[]);
     let deaths = if killed { rounds(2) } else { 0 };
     for _ in 0..deaths {
-        let fails = settings.clone().with("AEGIS_FAILPOINTS", "relay.buried=kill");
+        let fails = settings
+            .clone()
+            .with("AEGIS_FAILPOINTS", "relay.buried=kill");
         let mut daemon = fails.start().await;
         load.aim(&[&daemon]);
         dies(&mut daemon).await;
@@ -104,7 +110,10 @@ async fn refused_events_are_buried(killed: bool) -> (Findings, usize, usize) {
     scene.all_published().await;
     drop(hurry);
     assert_eq!(daemon.stop().await, Some(0));
-    let bulky = log.sent.iter().filter(|sent| sent.bulky && sent.is_posted());
+    let bulky = log
+        .sent
+        .iter()
+        .filter(|sent| sent.bulky && sent.is_posted());
     let bulky = bulky.count();
     assert!(bulky > 0, "none was too large");
     let found = assert_all_is_well(&scene, &log).await;

@@ -110,6 +110,16 @@ impl Daemon {
         self.process.wait().expect("it is ours");
     }
 
+    /// It hangs, its connections open.
+    pub(crate) fn freeze(&self) {
+        signal(&self.process, "-STOP");
+    }
+
+    /// It goes on where it was.
+    pub(crate) fn thaw(&self) {
+        signal(&self.process, "-CONT");
+    }
+
     /// Asked to stop, as by systemd.
     pub(crate) fn terminate(&self) {
         signal(&self.process, "-TERM");
