@@ -164,6 +164,18 @@ impl Daemon {
         position(&self.log.lines.borrow(), message).is_some()
     }
 
+    /// All that it found worth a warning, or worse. What libraries say of each connection is not
+    /// among it.
+    pub(crate) fn warnings(&self) -> Vec<Value> {
+        let lines = self.log.lines.borrow();
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line));
+        let warns = |line: &Value| {
+            let ours = line["target"].as_str().unwrap_or_default();
+            ours.starts_with("aegis") && (line["level"] == "WARN" || line["level"] == "ERROR")
+        };
+        lines.filter_map(Result::ok).filter(warns).collect()
+    }
+
     /// All lines with this message up to now.
     pub(crate) fn all_logged(&self, message: &str) -> Vec<Value> {
         let lines = self.log.lines.borrow();
