@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
-.PHONY: help up down prerequisites migrate-up run demo test lint bench clean
+.PHONY: help up down prerequisites migrate-up run demo test test-faults lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ demo: prerequisites ## post a day of a marketplace, publish it, verify it
 
 test: prerequisites ## all tests, on the same real parts
 	dev/stack tools && $(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests
+
+test-faults: prerequisites ## every fault in full; AEGIS_FAULTS_SEED=N repeats a run's choices
+	dev/stack tools && $(STACK) && export AEGIS_FAULTS=$${AEGIS_FAULTS:-long} && \
+	  cargo test --locked --test faults --test bus_kafka_outage --test dlq -- --nocapture
 
 lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --check

@@ -29,7 +29,12 @@ impl Bench {
     async fn new() -> Self {
         let database = TestDatabase::create().await;
         let ledger = main_ledger(database.pool()).await;
-        for (address, min_balance) in [("world", None), ("a", Some(0)), ("b", Some(0))] {
+        for (address, min_balance) in [
+            ("world", None),
+            ("a", Some(0)),
+            ("b", Some(0)),
+            ("c", Some(0)),
+        ] {
             wallet(database.pool(), &ledger, address, "NGN", min_balance).await;
         }
         let engine = Engine::new(&database.settings(), topics::TRANSACTIONS);
@@ -48,8 +53,12 @@ impl Bench {
     }
 
     fn relay(&self, poll: Duration) -> Arc<Relay> {
+        self.relay_of(100, poll)
+    }
+
+    fn relay_of(&self, claim_rows_max: u32, poll: Duration) -> Arc<Relay> {
         let options = RelayOptions {
-            claim_rows_max: 100,
+            claim_rows_max,
             poll,
             schedule: Schedule::STANDARD,
         };
@@ -245,6 +254,26 @@ async fn a_refused_event_goes_by_the_schedule_to_the_dead_letters_and_others_pas
     );
     assert_eq!(id_of(&behind[0]), ids[2]);
     assert_eq!(bench.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn a_claim_that_was_refused_as_a_whole_holds_nobody_up() {
+    let bench = Bench::new().await;
+    let mut subscription = bench.subscribe();
+    let relay = bench.relay_of(1, Duration::from_secs(60));
+    let commands = ["a", "b", "c"].map(|to| transfer(to, "world", to, 1));
+    post_all(&bench.engine, &bench.ledger, commands.to_vec()).await;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let running = tokio::spawn(async move { relay.run(stopped).await });
+    for _ in 0..2 {
+        subscription.recv().await.unwrap().refuse("too large");
+    }
+    let third = tokio::time::timeout(Duration::from_secs(20), take(&mut subscription, 1)).await;
+    assert!(third.is_ok(), "it waits for the next poll");
+    stop.cancel();
+    drop(subscription);
+    running.await.unwrap();
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ kinds! {
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
+    DATABASE_EXHAUSTED = 503 "database_exhausted" "The database has no room to work";
     BUS_UNAVAILABLE = 503 "bus_unavailable" "The bus can't be reached";
     CONTENDED = 503 "contended" "Other writers were in the way";
     STOPPING = 503 "stopping" "The instance is stopping";

@@ -11,7 +11,6 @@ use super::problem::Problem;
 use super::readiness::{Check, CheckStatus, Readiness};
 use super::respond;
 use super::schema::Alive;
-use super::state::Lost;
 use crate::postgres;
 use crate::telemetry::Metrics;
 
@@ -59,20 +58,9 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
 }
 
 async fn database(state: &ApiState) -> Check {
-    match tokio::time::timeout(PING_TIMEOUT, ping(state)).await {
+    match tokio::time::timeout(PING_TIMEOUT, postgres::ping(state.pool())).await {
         Ok(Ok(())) => Check::ok("database"),
         Ok(Err(_)) => Check::failed("database", "can't be reached"),
         Err(_) => Check::failed("database", format!("no answer within {PING_TIMEOUT:?}")),
-    }
-}
-
-async fn ping(state: &ApiState) -> sqlx::Result<()> {
-    let mut lost = Lost::default();
-    loop {
-        match postgres::ping(state.pool()).await {
-            // A connection that died while it was idle says nothing of the server.
-            Err(error) if lost.again(&error) => {}
-            done => return done,
-        }
     }
 }

@@ -111,6 +111,7 @@ impl From<sqlx::Error> for Problem {
             Failure::Lost => database_unavailable("The database can't be reached. Try again.")
                 .caused_by(error.to_string()),
             Failure::Conflict => contended().caused_by(error.to_string()),
+            Failure::Exhausted => database_exhausted().caused_by(error.to_string()),
             Failure::Unique | Failure::Permanent => Self::internal(error.to_string()),
         }
     }
@@ -125,11 +126,8 @@ impl From<PostError> for Problem {
                  it again with the same Idempotency-Key, which posts it once at most.",
             ),
             PostError::Contended { .. } => contended(),
-            PostError::Overloaded => Self::new(
-                kinds::OVERLOADED,
-                "Too many requests wait already. Nothing took effect; send it again later.",
-            )
-            .retry_after(1),
+            PostError::Exhausted(_) => database_exhausted(),
+            PostError::Overloaded => overloaded(),
             PostError::Stopping => Self::new(
                 kinds::STOPPING,
                 "This instance is stopping. Nothing took effect; send it again.",
@@ -168,7 +166,20 @@ fn database_unavailable(detail: &'static str) -> Problem {
     Problem::new(kinds::DATABASE_UNAVAILABLE, detail).retry_after(2)
 }
 
+/// There is something for an operator to do first.
+fn database_exhausted() -> Problem {
+    let detail = "The database has no room to work. Nothing took effect; send it again later.";
+    Problem::new(kinds::DATABASE_EXHAUSTED, detail).retry_after(30)
+}
+
+/// More is asked for at once than can be done.
+pub(super) fn overloaded() -> Problem {
+    let detail = "Too many requests wait already. Nothing took effect; send it again later.";
+    Problem::new(kinds::OVERLOADED, detail).retry_after(1)
+}
+
 fn contended() -> Problem {
-    let detail = "Other writers were in the way. Nothing took effect; send it again.";
+    let detail = "Others were in the way, or the database took too long. Nothing took effect; send \
+                  it again.";
     Problem::new(kinds::CONTENDED, detail).retry_after(1)
 }

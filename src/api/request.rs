@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::correlation::{CorrelationId, Traceparent};
 use super::kinds;
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::{ApiState, body};
 
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -77,6 +77,12 @@ pub(super) async fn attend(
         path: request.uri().path().to_owned(),
         body_arrived: AtomicBool::new(false),
     });
+    // Probes are answered whatever else waits.
+    let place = line
+        .is_probe()
+        .then_some(None)
+        .or_else(|| state.enter().map(Some));
+    let refused = refused.or_else(|| place.is_none().then(problem::overloaded));
     let response = match refused {
         Some(problem) => problem.into_response(),
         None => {
@@ -98,6 +104,7 @@ pub(super) async fn attend(
             }
         }
     };
+    drop(place);
     line.answer(response, &context, started)
 }
 
@@ -133,6 +140,14 @@ impl Line {
         }
     }
 
+    fn path(&self) -> &str {
+        self.path.as_ref().map_or("", MatchedPath::as_str)
+    }
+
+    fn is_probe(&self) -> bool {
+        matches!(self.path(), "/livez" | "/readyz")
+    }
+
     fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
         let problem = response.extensions_mut().remove::<Problem>();
         let correlation_id = context.correlation_id.as_str();
@@ -158,8 +173,7 @@ impl Line {
     fn log(&self, status: u16, problem: Option<&Problem>, context: &Context, took: Duration) {
         let correlation_id = context.correlation_id.as_str();
         let traceparent = context.traceparent.as_str();
-        let path = self.path.as_ref().map_or("", MatchedPath::as_str);
-        let probe = matches!(path, "/livez" | "/readyz");
+        let path = self.path();
         let code = problem.map(|problem| problem.kind.code);
         let cause = problem.and_then(|problem| problem.cause.as_deref());
         let key = self.key.as_ref().and_then(|key| key.to_str().ok());
@@ -183,9 +197,9 @@ impl Line {
             };
         }
         match status {
+            // What is away or full is told once, by whoever watches it.
             500 => log!(error),
-            501.. => log!(warn),
-            _ if probe => log!(debug),
+            _ if self.is_probe() => log!(debug),
             _ => log!(info),
         }
     }

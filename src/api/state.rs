@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::kinds;
 use super::problem::Problem;
@@ -14,13 +14,11 @@ use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
-use crate::postgres::{Failure, classify, ledgers};
+use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::telemetry::Metrics;
 
 /// How many ledgers are kept by name. Few installations have more; those look the others up.
 const LEDGERS_MAX: usize = 1_024;
-/// A restarted server leaves up to a pool full of dead connections, each found by its next use.
-const LOST_MAX: u32 = 32;
 
 /// Bounds of what a request may take.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +27,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// After how long a request without an answer gets one that says so.
     pub request_timeout: Duration,
+    /// The most requests at work at once; one more is turned away at the door.
+    pub requests_max: usize,
 }
 
 impl Default for Limits {
@@ -37,6 +37,7 @@ impl Default for Limits {
             // A batch of 8,192 transfers at 1 KiB each.
             body_bytes_max: 8 * 1024 * 1024,
             request_timeout: Duration::from_secs(15),
+            requests_max: 1_024,
         }
     }
 }
@@ -55,6 +56,8 @@ struct Shared {
     committer: Committer,
     pool: PgPool,
     limits: Limits,
+    /// A place for each request at work.
+    door: Semaphore,
     readiness: watch::Receiver<Readiness>,
     /// Ledgers are permanent: a name that was found stays true.
     ledgers: RwLock<HashMap<LedgerName, Ledger>>,
@@ -76,6 +79,7 @@ impl ApiState {
                 committer,
                 pool,
                 limits,
+                door: Semaphore::new(limits.requests_max.min(Semaphore::MAX_PERMITS)),
                 readiness,
                 ledgers,
             }),
@@ -136,6 +140,11 @@ impl ApiState {
         self.shared.limits
     }
 
+    /// A place for one more request at work, or none.
+    pub(super) fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.door.try_acquire().ok()
+    }
+
     /// What the daemon reported last.
     pub(super) fn readiness(&self) -> Readiness {
         self.shared.readiness.borrow().clone()
@@ -179,7 +188,7 @@ impl Lost {
     /// Whether to try another connection after this error.
     pub(super) fn again(&mut self, error: &sqlx::Error) -> bool {
         self.0 = self.0.saturating_add(1);
-        classify(error) == Failure::Lost && self.0 <= LOST_MAX
+        classify(error) == Failure::Lost && self.0 <= DEAD_MAX
     }
 }
 

@@ -155,15 +155,19 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.exit();
     }
-    let lost = |error: &sqlx::Error| postgres::classify(error) == postgres::Failure::Lost;
+    let away = |error: &sqlx::Error| {
+        use postgres::Failure::{Exhausted, Lost};
+        matches!(postgres::classify(error), Lost | Exhausted)
+    };
     for cause in error.chain() {
         if cause.is::<ConfigError>() {
             return Exit::Usage;
         }
-        if let Some(PostError::Unavailable { .. }) = cause.downcast_ref() {
+        if let Some(PostError::Unavailable { .. } | PostError::Exhausted(_)) = cause.downcast_ref()
+        {
             return Exit::Unreachable;
         }
-        if cause.downcast_ref().is_some_and(lost) {
+        if cause.downcast_ref().is_some_and(away) {
             return Exit::Unreachable;
         }
     }

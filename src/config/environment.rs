@@ -45,8 +45,9 @@ impl Environment {
     }
 }
 
-const PREFIXES: [&str; 7] = [
+const PREFIXES: [&str; 8] = [
     "AEGIS_",
+    "BREAKER_",
     "DATABASE_",
     "KAFKA_",
     "POSTING_",
@@ -89,6 +90,7 @@ mod tests {
             ("REDIS_ADRESS", "REDIS_ADDRESS"),
             ("AEGIS_LEGDER", "AEGIS_LEDGER"),
             ("KAFKA_BROKER", "KAFKA_BROKERS"),
+            ("BREAKER_OPENMS", "BREAKER_OPEN_MS"),
         ];
         for (variable, nearest) in cases {
             let warnings = near_misses(variable);

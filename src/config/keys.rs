@@ -218,6 +218,17 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long one request may take.",
     },
     Key {
+        name: "server.requests_max",
+        variable: "SERVER_REQUESTS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 65_536,
+            unit: "",
+            at: |c| &mut c.server.requests_max,
+        },
+        help: "Requests at work at once. One more is answered with 429 at once; probes don't count.",
+    },
+    Key {
         name: "server.shutdown_deadline_ms",
         variable: "SERVER_SHUTDOWN_DEADLINE_MS",
         kind: Kind::Integer {

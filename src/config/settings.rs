@@ -84,6 +84,8 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// Requests at work at once; one more is answered with 429.
+    pub requests_max: usize,
     /// How long a shutdown may take before what is left is cut off.
     pub shutdown_deadline: Duration,
 }
@@ -205,6 +207,7 @@ impl Config {
                 port: 8080,
                 body_bytes_max: 8 * 1024 * 1024,
                 request_timeout: Duration::from_millis(15_000),
+                requests_max: 1_024,
                 shutdown_deadline: Duration::from_millis(25_000),
             },
             kafka: KafkaConfig {

@@ -106,6 +106,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());
     let (report, reported) = watch::channel(api::Readiness::default());
     let readiness = tokio::spawn(readiness::watch(
+        pool.clone(),
         config.redis.address.clone().zip(cache.clone()),
         Arc::clone(&bus),
         relay.turns(),
@@ -123,6 +124,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let api_limits = api::Limits {
         body_bytes_max: config.server.body_bytes_max,
         request_timeout: config.server.request_timeout,
+        requests_max: config.server.requests_max,
     };
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sqlx::PgPool;
 use tokio::sync::watch;
 
 use super::gauges;
@@ -10,6 +11,7 @@ use crate::api::{BreakerStanding, Check, CheckStatus, Readiness};
 use crate::bus::Bus;
 use crate::cache::{self, Cache};
 use crate::config::SecretUrl;
+use crate::postgres;
 
 const EVERY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,12 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RELAY_TURN_MAX: Duration = Duration::from_secs(30);
 
 pub(super) async fn watch(
+    pool: PgPool,
     redis: Option<(SecretUrl, Cache)>,
     bus: Arc<Bus>,
     mut relay_turns: watch::Receiver<u64>,
     report: watch::Sender<Readiness>,
 ) {
     let mut relay_turned = tokio::time::Instant::now();
+    let mut before = Vec::new();
     loop {
         if relay_turns.has_changed().unwrap_or(false) {
             relay_turns.mark_unchanged();
@@ -51,17 +55,27 @@ pub(super) async fn watch(
         let of_bus = of_bus.map(|breaker| breaker.report(Instant::now()));
         let breakers: Vec<BreakerStanding> = of_redis.chain(of_bus).map(Into::into).collect();
         breakers.iter().for_each(gauges::breaker);
-        let readiness = Readiness::new(checks).with_breakers(breakers);
-        let before = report.send_replace(readiness.clone());
-        log_changes(&before, &readiness);
+        report.send_replace(Readiness::new(checks.clone()).with_breakers(breakers));
+        // The probe asks the database itself; here it is for the log.
+        checks.push(database(&pool).await);
+        log_changes(&before, &checks);
+        before = checks;
         tokio::time::sleep(EVERY).await;
     }
 }
 
+async fn database(pool: &PgPool) -> Check {
+    match tokio::time::timeout(PATIENCE, postgres::ping(pool)).await {
+        Ok(Ok(())) => Check::ok("database"),
+        Ok(Err(error)) => Check::failed("database", format!("can't be reached: {error}")),
+        Err(_) => Check::failed("database", format!("no answer within {PATIENCE:?}")),
+    }
+}
+
 /// One line a change, none a look.
-fn log_changes(before: &Readiness, now: &Readiness) {
-    for check in &now.checks {
-        let was = before.checks.iter().find(|other| other.name == check.name);
+fn log_changes(before: &[Check], now: &[Check]) {
+    for check in now {
+        let was = before.iter().find(|other| other.name == check.name);
         let was = was.map_or(CheckStatus::Ok, |other| other.status);
         if was != check.status {
             let detail = check.detail.as_deref().unwrap_or("back");

@@ -85,6 +85,9 @@ pub enum PostError {
         /// What the last attempt met.
         source: Arc<sqlx::Error>,
     },
+    /// The database has no room, on its disk or in its memory. Nothing took effect.
+    #[error("the database has no room for the work ({0}); make room, then send it again")]
+    Exhausted(Arc<sqlx::Error>),
     /// More requests wait than there is room for. Nothing took effect.
     #[error("too many requests wait already; send it again later")]
     Overloaded,

@@ -368,6 +368,7 @@ impl Progress {
                 self.locking = true;
                 return Ok(());
             }
+            Failure::Exhausted => return Err(self.gives_up(error, PostError::Exhausted)),
             Failure::Unique | Failure::Permanent => {
                 return Err(self.gives_up(error, PostError::Database));
             }

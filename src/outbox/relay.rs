@@ -1,7 +1,9 @@
 //! The relay: one at a time for a database, by an advisory lock on the connection that claims and
 //! removes. A relay whose connection dies loses the lock and can remove nothing any more; another
-//! takes over.
+//! takes over. The server ends the connection of a relay that says nothing for a while: a process
+//! that hangs doesn't keep the lock.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,9 @@ pub struct RelayOptions {
 /// Between claims that did not fill up: under load, events then go out by the hundred rather than
 /// by the handful. The first one after a pause goes at once.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// Well within the time after which the server takes the lock of a silent relay back.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Longer than the server gives a statement, and than the bus gives a claim.
 const STEP_MAX: Duration = Duration::from_secs(60);
@@ -110,9 +115,13 @@ impl Relay {
             stop.clone(),
         ));
         let mut reconnect = Reconnect::default();
+        let mut lost = false;
         loop {
-            match self.lead(&wake, &stop, &mut reconnect).await {
+            match self.lead(&wake, &stop, &mut reconnect, &mut lost).await {
                 Ok(()) => break,
+                Err(error) if std::mem::replace(&mut lost, true) => {
+                    tracing::debug!(%error, "the relay starts over again");
+                }
                 Err(error) => tracing::warn!(%error, "the relay starts over"),
             }
             tokio::select! {
@@ -129,13 +138,14 @@ impl Relay {
         wake: &Notify,
         stop: &CancellationToken,
         reconnect: &mut Reconnect,
+        lost: &mut bool,
     ) -> Result<(), RelayError> {
         let mut conn = in_time(outbox::dedicated(&self.pool)).await??;
         while !in_time(outbox::try_lock_relay(&mut conn)).await?? {
             self.turns
                 .send_modify(|turns| *turns = turns.wrapping_add(1));
             tokio::select! {
-                () = tokio::time::sleep(self.options.poll) => {}
+                waited = alive(&mut conn, tokio::time::sleep(self.options.poll)) => waited?,
                 () = stop.cancelled() => return Ok(()),
             }
         }
@@ -147,9 +157,11 @@ impl Relay {
             // Asked before the claim: what was committed before the stop is in it.
             let stopping = stop.is_cancelled();
             let step = self.relay_once(&mut conn, OffsetDateTime::now_utc());
-            let wait = match in_time(step).await?? {
-                // Held back as a whole: not worth asking again at once.
-                Relayed::Batch(0) => self.options.poll,
+            let relayed = in_time(step).await??;
+            *lost = false;
+            let wait = match relayed {
+                // Also where all of it was refused: it waits for its next attempt now, and no longer
+                // stands before the others.
                 Relayed::Batch(count) => {
                     if std::mem::take(&mut away) {
                         tracing::info!("the bus is back");
@@ -177,7 +189,7 @@ impl Relay {
                 return Ok(());
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                waited = alive(&mut conn, tokio::time::sleep(wait)) => waited?,
                 () = wake.notified(), if wait > GATHER && !away => {}
                 () = stop.cancelled() => {}
             }
@@ -200,7 +212,7 @@ impl Relay {
         }
         let records: Vec<Record> = claim.iter().map(record).collect();
         failpoint::reach(failpoint::RELAY_CLAIMED);
-        let results = self.bus.publish(&records).await;
+        let results = alive(conn, self.bus.publish(&records)).await?;
         failpoint::reach(failpoint::RELAY_PUBLISHED);
         let (mut done, mut refused) = (Vec::with_capacity(claim.len()), Vec::new());
         let mut outage = None;
@@ -256,7 +268,8 @@ impl Relay {
             Some(wait) => wait,
             // Where one finds no place, the others of the claim need not wait for the same answer.
             None if *burying => {
-                *burying = self.bury(pending, record, reason, failures, now).await?;
+                let burying_it = self.bury(pending, record, reason, failures, now);
+                *burying = alive(conn, burying_it).await??;
                 if *burying {
                     return Ok(true);
                 }
@@ -309,6 +322,18 @@ impl Relay {
             );
         }
         Ok(buried)
+    }
+}
+
+/// Waits for something, and says meanwhile that this relay has not hung.
+async fn alive<T>(conn: &mut PgConnection, something: impl Future<Output = T>) -> sqlx::Result<T> {
+    let mut something = pin!(something);
+    loop {
+        tokio::select! {
+            biased;
+            done = something.as_mut() => return Ok(done),
+            () = tokio::time::sleep(HEARTBEAT) => outbox::keep_alive(conn).await?,
+        }
     }
 }
 

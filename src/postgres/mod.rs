@@ -123,7 +123,11 @@ impl Settings {
         self.pool_options()
             .max_connections(connections_max)
             .test_before_acquire(true)
-            .connect_lazy_with(self.posting_options())
+            // A dead letter is published within the transaction that ends its message.
+            .connect_lazy_with(
+                self.posting_options()
+                    .options([("idle_in_transaction_session_timeout", "60s")]),
+            )
     }
 
     /// A connection for migrations, which take as long as they take and wait for one another.
@@ -140,10 +144,12 @@ impl Settings {
     /// How a connection for posting is opened.
     #[must_use]
     pub fn posting_options(&self) -> PgConnectOptions {
-        // Somebody's open transaction on one wallet must not hold all posting up for long.
-        self.session("aegis-posting")
-            .options(BY_KEY)
-            .options([("lock_timeout", "1s")])
+        self.session("aegis-posting").options(BY_KEY).options([
+            // Somebody's open transaction on one wallet must not hold all posting up for long,
+            ("lock_timeout", "1s"),
+            // nor one of a process that hangs: between the steps of a posting are milliseconds.
+            ("idle_in_transaction_session_timeout", "10s"),
+        ])
     }
 
     /// One connection outside any pool, for a program that does one thing. Fails as soon as the
@@ -176,6 +182,9 @@ pub enum Failure {
     Unique,
     /// The connection is gone or the server is closing: whether a COMMIT took effect is unknown.
     Lost,
+    /// The server has no room, on its disk or in its memory: it undid the work, and is not worth
+    /// asking again at once.
+    Exhausted,
     /// Nothing that another attempt would mend.
     Permanent,
 }
@@ -194,6 +203,9 @@ pub fn classify(error: &sqlx::Error) -> Failure {
                 Failure::Lost
             }
             Some(code) if code.starts_with("08") => Failure::Lost,
+            // Class 53: disk full, out of memory, a limit of the configuration; 58030: the disk
+            // failed.
+            Some(code) if code.starts_with("53") || code == "58030" => Failure::Exhausted,
             _ => Failure::Permanent,
         },
         sqlx::Error::Io(_)
@@ -233,12 +245,21 @@ pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
-/// Whether the database answers.
+/// A restarted server leaves up to a pool full of dead connections, each found by its next use.
+pub const DEAD_MAX: u32 = 32;
+
+/// Whether the database answers. A connection that died while it was idle says nothing of it.
 ///
 /// # Errors
 /// Where it doesn't.
 pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("SELECT 1").execute(pool).await.map(|_| ())
+    let mut dead = 0;
+    loop {
+        match sqlx::query("SELECT 1").execute(pool).await {
+            Err(error) if classify(&error) == Failure::Lost && dead < DEAD_MAX => dead += 1,
+            done => return done.map(|_| ()),
+        }
+    }
 }
 
 /// The server's version, such as `17.2`.

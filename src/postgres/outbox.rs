@@ -287,6 +287,14 @@ impl Listener {
     }
 }
 
+/// Tells the server that the relay is there, which has to be said more often than every 20 s.
+///
+/// # Errors
+/// Where the connection is lost.
+pub async fn keep_alive(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT 1").execute(conn).await.map(|_| ())
+}
+
 /// A connection for the relay, outside any pool: it holds the lock for as long as it lives.
 ///
 /// # Errors
@@ -298,6 +306,8 @@ pub async fn dedicated(pool: &PgPool) -> sqlx::Result<PgConnection> {
         .options(BY_KEY)
         // A removal that a crash of the server takes back has the event published again, as any
         // crash may; so it isn't worth a write to disk beside those of the postings.
-        .options([("synchronous_commit", "off")]);
+        .options([("synchronous_commit", "off")])
+        // The lock of a process that hangs goes to another one.
+        .options([("idle_session_timeout", "20s")]);
     PgConnection::connect_with(&options).await
 }

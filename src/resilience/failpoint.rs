@@ -52,6 +52,7 @@ mod armed {
     use std::process::{Command, Stdio};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) enum Action {
@@ -96,6 +97,8 @@ mod armed {
                     let mut kill = Command::new("kill");
                     kill.args(["-STOP", &own]).stderr(Stdio::null());
                     drop(kill.status());
+                    // The signal stops one thread after the other; this one must not get ahead.
+                    std::thread::sleep(Duration::from_millis(200));
                 }
             }
         }

@@ -240,6 +240,76 @@ async fn a_queue_without_room_is_a_429_and_nothing_happens() {
 }
 
 #[tokio::test]
+async fn a_database_without_room_is_a_503_and_nothing_happens() {
+    let api = TestApi::new().await;
+    for (code, key) in [
+        ("disk_full", "a"),
+        ("out_of_memory", "b"),
+        ("io_error", "c"),
+    ] {
+        let raise = format!(
+            "CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{code}'; END $$"
+        );
+        let raise = sqlx::AssertSqlSafe(raise);
+        sqlx::query(raise)
+            .execute(api.database.pool())
+            .await
+            .unwrap();
+        let trigger = "CREATE OR REPLACE TRIGGER no_room BEFORE INSERT ON transactions
+                       FOR EACH STATEMENT EXECUTE FUNCTION no_room()";
+        sqlx::query(trigger)
+            .execute(api.database.pool())
+            .await
+            .unwrap();
+        let answer = api.post(TRANSFERS, key, transfer()).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (503, "database_exhausted"),
+            "{code}: {answer:?}"
+        );
+        assert_eq!(answer.header("retry-after"), "30");
+    }
+    sqlx::query("DROP TRIGGER no_room ON transactions")
+        .execute(api.database.pool())
+        .await
+        .unwrap();
+    assert_eq!(api.post(TRANSFERS, "a", transfer()).await.status, 201);
+    assert_eq!(api.balance("shop").await, 5);
+}
+
+#[tokio::test]
+async fn one_more_than_there_is_room_for_is_turned_away_at_the_door_and_probes_are_not() {
+    let api = TestApi::with_limits(Limits {
+        requests_max: 1,
+        ..Limits::default()
+    })
+    .await;
+    api.get("/v1/ledgers/main").await;
+    let mut other = api.database.pool().begin().await.unwrap();
+    sqlx::query("SELECT id FROM wallets FOR UPDATE")
+        .fetch_all(&mut *other)
+        .await
+        .unwrap();
+    let turned_away = async {
+        api.database.wait_until_blocked().await;
+        for answer in [
+            api.post(TRANSFERS, "b", transfer()).await,
+            api.get("/v1/ledgers").await,
+        ] {
+            assert_eq!((answer.status.as_u16(), answer.code()), (429, "overloaded"));
+            assert_eq!(answer.header("retry-after"), "1");
+        }
+        assert_eq!(api.get("/livez").await.status, 200);
+        assert_eq!(api.get("/readyz").await.status, 200);
+        other.rollback().await.unwrap();
+    };
+    let (first, ()) = tokio::join!(api.post(TRANSFERS, "a", transfer()), turned_away);
+    assert_eq!(first.status, 201);
+    assert_eq!(api.post(TRANSFERS, "b", transfer()).await.status, 201);
+}
+
+#[tokio::test]
 async fn connections_that_died_while_idle_are_not_noticed() {
     let api = TestApi::new().await;
     let pool = api.database.pool();

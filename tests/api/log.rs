@@ -1,5 +1,6 @@
 //! What the log says of requests.
 
+use aegis::api::Limits;
 use axum::body::Body;
 use axum::http::Request;
 
@@ -46,4 +47,18 @@ async fn one_line_is_logged_a_request() {
     assert_eq!(broken["fields"]["code"], "internal");
     let cause = broken["fields"]["cause"].as_str().unwrap();
     assert!(cause.contains("ledger_entries"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_request_that_a_fault_around_refused_is_no_warning_of_its_own() {
+    let limits = Limits {
+        requests_max: 0,
+        ..Limits::default()
+    };
+    let api = TestApi::with_limits(limits).await;
+    let log = CapturedLog::start();
+    assert_eq!(api.get("/v1/ledgers").await.status, 429);
+    let lines = log.of_target("aegis::request");
+    assert_eq!(lines[0]["level"], "INFO");
+    assert_eq!(lines[0]["fields"]["code"], "overloaded");
 }

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -138,6 +138,12 @@ impl Broker {
         self.line.cut.send_modify(|cuts| *cuts += 1);
     }
 
+    /// From now on every message takes so much longer, in each direction.
+    pub(crate) fn delay(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap();
+        self.line.delay_ms.store(ms, Ordering::Relaxed);
+    }
+
     fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
         let status = Command::new("kill").args([signal, &id]).status().unwrap();
@@ -190,6 +196,7 @@ fn spawn(libs: &str, folder: &TempDir) -> Child {
 /// A proxy that can lose one direction, or all connections.
 struct Line {
     deaf: Arc<AtomicBool>,
+    delay_ms: Arc<AtomicU64>,
     cut: watch::Sender<u64>,
 }
 
@@ -197,13 +204,15 @@ impl Line {
     fn new(listener: TcpListener, port: u16) -> Self {
         let line = Self {
             deaf: Arc::default(),
+            delay_ms: Arc::default(),
             cut: watch::Sender::new(0),
         };
         let (deaf, cut) = (Arc::clone(&line.deaf), line.cut.clone());
+        let delay_ms = Arc::clone(&line.delay_ms);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let mut cut = cut.subscribe();
-                let deaf = Arc::clone(&deaf);
+                let (deaf, delay_ms) = (Arc::clone(&deaf), Arc::clone(&delay_ms));
                 tokio::spawn(async move {
                     // Refused as if nobody listened while the broker is down.
                     let Ok(broker) = TcpStream::connect(("127.0.0.1", port)).await else {
@@ -213,8 +222,8 @@ impl Line {
                     let (from_broker, to_broker) = broker.into_split();
                     let never = Arc::default();
                     tokio::select! {
-                        () = pump(from_client, to_broker, never) => {}
-                        () = pump(from_broker, to_client, deaf) => {}
+                        () = pump(from_client, to_broker, never, &delay_ms) => {}
+                        () = pump(from_broker, to_client, deaf, &delay_ms) => {}
                         _ = cut.changed() => {}
                     }
                 });
@@ -228,9 +237,14 @@ async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     lose: Arc<AtomicBool>,
+    delay_ms: &AtomicU64,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let delay_ms = delay_ms.load(Ordering::Relaxed);
+        if delay_ms > 0 {
+            sleep(Duration::from_millis(delay_ms)).await;
+        }
         if !lose.load(Ordering::Relaxed) && to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

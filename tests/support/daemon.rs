@@ -113,19 +113,19 @@ impl Daemon {
         self.process.wait().expect("it is ours");
     }
 
-    /// Asked to stop, as by systemd.
-    pub(crate) fn terminate(&self) {
-        signal(&self.process, "-TERM");
-    }
-
-    /// Holds still from now on, as a machine does that is out of memory or moved.
+    /// It hangs, its connections open.
     pub(crate) fn freeze(&self) {
         signal(&self.process, "-STOP");
     }
 
-    /// Goes on.
+    /// It goes on where it was.
     pub(crate) fn thaw(&self) {
         signal(&self.process, "-CONT");
+    }
+
+    /// Asked to stop, as by systemd.
+    pub(crate) fn terminate(&self) {
+        signal(&self.process, "-TERM");
     }
 
     /// Whether the process is there.
@@ -165,6 +165,18 @@ impl Daemon {
     /// Whether a line with this message is there.
     pub(crate) fn has_logged(&self, message: &str) -> bool {
         position(&self.log.lines.borrow(), message).is_some()
+    }
+
+    /// All that it found worth a warning, or worse. What libraries say of each connection is not
+    /// among it.
+    pub(crate) fn warnings(&self) -> Vec<Value> {
+        let lines = self.log.lines.borrow();
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line));
+        let warns = |line: &Value| {
+            let ours = line["target"].as_str().unwrap_or_default();
+            ours.starts_with("aegis") && (line["level"] == "WARN" || line["level"] == "ERROR")
+        };
+        lines.filter_map(Result::ok).filter(warns).collect()
     }
 
     /// All lines with this message up to now.

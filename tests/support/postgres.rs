@@ -8,6 +8,7 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,17 +40,37 @@ impl Postgres {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
+        Self::made(folder, data).await
+    }
+
+    /// Makes a cluster whose data is on this disk, and its log on another, and starts it: without
+    /// room for the log it would not go on at all.
+    pub(crate) async fn on(disk: &SmallDisk) -> Self {
+        Self::made(
+            tempfile::tempdir().unwrap(),
+            disk.folder.path().join("data"),
+        )
+        .await
+    }
+
+    async fn made(folder: TempDir, data: PathBuf) -> Self {
+        let wal = folder.path().join("wal");
         if is_root() {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            fs::create_dir(&data).unwrap();
-            fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
-            chown(&data, Some(id_of_user()), None).unwrap();
+            for folder in [&data, &wal] {
+                fs::create_dir(folder).unwrap();
+                fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+                chown(folder, Some(id_of_user()), None).unwrap();
+            }
         }
         let bin = newest_bin();
         let made = as_server(&bin.join("initdb"))
             .args(["-U", "aegis", "--auth=trust", "--encoding=UTF8"])
             // The server syncs all it does; an empty cluster would simply be made again.
-            .args(["--locale=C.UTF-8", "--no-sync", "--no-instructions", "-D"])
+            .args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"])
+            .arg("--waldir")
+            .arg(&wal)
+            .arg("-D")
             .arg(&data)
             .current_dir("/")
             .stdin(Stdio::null())
@@ -157,6 +178,53 @@ impl Postgres {
             .stderr(Stdio::null())
             .spawn()
             .expect("PostgreSQL runs")
+    }
+}
+
+/// A file system that is soon full; gone when dropped.
+pub(crate) struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one, which only root can.
+    pub(crate) fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=96m,mode=755", "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        mounted
+            .is_ok_and(|status| status.success())
+            .then(|| Self { folder })
+    }
+
+    /// Takes all the room there is, until it is dropped.
+    pub(crate) fn fill(&self) -> Ballast {
+        let path = self.folder.path().join("ballast");
+        let mut file = fs::File::create(&path).unwrap();
+        let block = vec![0; 64 * 1024];
+        while file.write_all(&block).is_ok() {}
+        while file.write_all(&block[..512]).is_ok() {}
+        Ballast(path)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let mut umount = Command::new("umount");
+        // Whoever is still in there goes with the test.
+        drop(umount.arg("--lazy").arg(self.folder.path()).status());
+    }
+}
+
+/// What takes the room.
+pub(crate) struct Ballast(PathBuf);
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 

@@ -8,39 +8,53 @@
 
 use std::time::Duration;
 
-use aegis::bus::topics::with_dead_letters;
-use aegis::bus::{KafkaBus, KafkaOptions};
+use aegis::bus::topics::{dead_letters_of, with_dead_letters};
+use aegis::bus::{KafkaBus, KafkaOptions, TopicSpec};
 use uuid::Uuid;
 
 use super::{PATIENCE, brokers, ready};
 
-/// On a shared broker it is deleted at the end, also when the test panics.
+/// A topic of transactions, one of commands beside it, and each with its dead letters. On a shared
+/// broker they are deleted at the end, also when the test panics.
 pub(crate) struct DaemonTopic {
     pub(crate) brokers: String,
+    /// Of transactions.
     pub(crate) name: String,
-    /// Whether the broker outlives the test, so that the topic has to be deleted.
+    /// Whether the broker outlives the test, so that the topics have to be deleted.
     shared: bool,
 }
 
 impl DaemonTopic {
     /// On the broker that all tests share.
     pub(crate) async fn on_shared_kafka() -> Self {
-        Self::new(&brokers(), true).await
+        Self::new(&brokers(), true, 1_048_588).await
+    }
+
+    /// On the broker that all tests share, where that of transactions takes no message of more bytes.
+    pub(crate) async fn narrow(bytes_max: u32) -> Self {
+        Self::new(&brokers(), true, bytes_max).await
     }
 
     /// On a broker that goes with the test.
     pub(crate) async fn on(brokers: &str) -> Self {
-        Self::new(brokers, false).await
+        Self::new(brokers, false, 1_048_588).await
     }
 
-    async fn new(brokers: &str, shared: bool) -> Self {
+    async fn new(brokers: &str, shared: bool, bytes_max: u32) -> Self {
         let name = format!("test.daemon.{}", Uuid::new_v4().simple());
         let bus = KafkaBus::new(KafkaOptions::new(brokers)).unwrap();
         ready(&bus).await;
-        let settlements = settlements_of(&name);
-        let mut topics = with_dead_letters(&[&name, &settlements], 4);
-        for topic in topics.iter_mut().filter(|topic| topic.name == settlements) {
-            *topic = topic.clone().with("max.message.bytes", "4194304");
+        let mut topics = specs(&name);
+        for topic in &mut topics {
+            // Commands may come from producers that send more than Aegis does.
+            let bytes_max = match &topic.name {
+                own if *own == name => bytes_max,
+                commands if *commands == settlements_of(&name) => 4 * 1024 * 1024,
+                _ => continue,
+            };
+            *topic = topic
+                .clone()
+                .with("max.message.bytes", bytes_max.to_string());
         }
         bus.ensure_topics(&topics, PATIENCE)
             .await
@@ -51,6 +65,11 @@ impl DaemonTopic {
             shared,
         }
     }
+
+    /// Where the dead letters of transactions go.
+    pub(crate) fn dead_letters(&self) -> String {
+        dead_letters_of(&self.name)
+    }
 }
 
 /// The topic of commands beside a daemon's topic of transactions.
@@ -58,18 +77,21 @@ pub(crate) fn settlements_of(name: &str) -> String {
     format!("{name}.settlements")
 }
 
+fn specs(name: &str) -> Vec<TopicSpec> {
+    with_dead_letters(&[name, &settlements_of(name)], 4)
+}
+
 impl Drop for DaemonTopic {
     fn drop(&mut self) {
         if !self.shared {
             return;
         }
-        let (brokers, name) = (self.brokers.clone(), self.name.clone());
+        let (brokers, topics) = (self.brokers.clone(), specs(&self.name));
         // A thread of its own, since the test's runtime may be going down.
         let deleted = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
             let deleting = async {
                 let bus = KafkaBus::new(KafkaOptions::new(brokers))?;
-                let topics = with_dead_letters(&[&name, &settlements_of(&name)], 4);
                 let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
                 bus.delete_topics(&names, Duration::from_secs(20)).await
             };

@@ -19,7 +19,7 @@ async fn a_daemon_that_is_killed_over_and_over_loses_and_doubles_nothing() {
     let mut daemon = settings.start().await;
     let load = Load::start(8, seed, &[&daemon]);
     let mut kills = Vec::new();
-    for _ in 0..rounds(12) {
+    for _ in 0..rounds(8) {
         load.answers(rng.u64(1..200)).await;
         // Anywhere between two commits.
         sleep(Duration::from_micros(rng.u64(..20_000))).await;

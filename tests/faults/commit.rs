@@ -71,7 +71,7 @@ async fn a_connection_cut_around_its_commit_never_makes_an_answer_wrong() {
     let mut told = Vec::new();
     for n in 0..3 {
         let mut rng = Rng::with_seed(seed.wrapping_add(n));
-        let lane = Lane::to(&database, cuts_by(rng.fork())).await;
+        let lane = Lane::to(&database, cuts_by(rng.fork(), 8)).await;
         let ledger = ledger.clone();
         lanes.push(tokio::spawn(async move {
             let told = post_through(&lane.engine, &ledger, n, &mut rng).await;
@@ -91,10 +91,10 @@ async fn a_connection_cut_around_its_commit_never_makes_an_answer_wrong() {
     assert_told_the_truth(&database, &told).await;
 }
 
-/// Two in five commits are cut, in any of the four ways.
-fn cuts_by(mut rng: Rng) -> Chance {
+/// So many in twenty commits are cut, in any of the four ways.
+pub(crate) fn cuts_by(mut rng: Rng, in_twenty: u8) -> Chance {
     Box::new(move || {
-        if rng.u8(..5) > 1 {
+        if rng.u8(..20) >= in_twenty {
             return None;
         }
         Some(match rng.u8(..4) {
@@ -106,7 +106,7 @@ fn cuts_by(mut rng: Rng) -> Chance {
     })
 }
 
-fn name_of(cut: Cut) -> &'static str {
+pub(crate) fn name_of(cut: Cut) -> &'static str {
     match cut {
         Cut::Before => "before",
         Cut::During => "during",

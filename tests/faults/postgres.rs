@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::check::assert_all_is_well;
 use crate::load::Load;
 use crate::scene::{CURRENCY, Scene, WALLETS, WORLD};
+use crate::support::PATIENCE;
+use crate::support::daemon::Daemon;
 use crate::support::postgres::Postgres;
 use crate::{rounds, seed};
 
@@ -51,30 +54,31 @@ async fn while_the_database_is_away_every_caller_is_soon_told_to_come_again() {
     postgres.stop_immediate().await;
     load.unavailable(16).await;
     // By now it is known to be away: nobody else has to find that out by waiting.
-    let asked = Instant::now();
-    let answer = Client::new()
-        .post(format!(
-            "http://{}/v1/ledgers/main/transfers",
-            daemon.address
-        ))
-        .header("Idempotency-Key", "late")
-        .json(&json!({
-            "source": WORLD, "destination": WALLETS[0], "currency": CURRENCY, "amount": 1,
-        }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 503);
-    assert!(answer.headers().contains_key("retry-after"));
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    let http = Client::new();
+    let ledger = format!("http://{}/v1/ledgers/main", daemon.address);
+    let body = json!({
+        "source": WORLD, "destination": WALLETS[0], "currency": CURRENCY, "amount": 1,
+    });
+    let post = http.post(format!("{ledger}/transfers"));
+    let read = || http.get(format!("{ledger}/wallets/{WORLD}"));
+    for request in [post.header("Idempotency-Key", "late").json(&body), read()] {
+        let asked = Instant::now();
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(7), "{took:?}");
+    }
     let probe = reqwest::get(format!("http://{}/readyz", daemon.address)).await;
     assert_eq!(probe.unwrap().status(), 503);
     let alive = reqwest::get(format!("http://{}/livez", daemon.address)).await;
     assert_eq!(alive.unwrap().status(), 200);
+    daemon.logged("a dependency changed").await;
 
     postgres.revive().await;
     load.answers(50).await;
+    assert_eq!(read().send().await.unwrap().status(), 200);
+    told_of_the_return(&daemon).await;
     assert!(daemon.runs());
     let log = load.finish().await;
     let odd = log.first_but(&[Some(200), Some(201), Some(422), Some(503)]);
@@ -83,6 +87,26 @@ async fn while_the_database_is_away_every_caller_is_soon_told_to_come_again() {
     let bare = log.calls.iter().find(bare);
     assert!(bare.is_none(), "without Retry-After: {bare:?}");
     scene.all_published().await;
+    // However many requests met it.
+    let warnings = daemon.warnings();
+    assert!(warnings.len() <= 6, "{}: {warnings:#?}", warnings.len());
     assert_eq!(daemon.stop().await, Some(0));
     assert_all_is_well(&scene, &log).await;
+}
+
+/// One line as it went, one as it came back.
+async fn told_of_the_return(daemon: &Daemon) {
+    let started = Instant::now();
+    loop {
+        let changes = daemon.all_logged("a dependency changed");
+        let changes = changes.iter().filter(|line| line["part"] == "database");
+        let statuses: Vec<&str> = changes
+            .map(|line| line["status"].as_str().unwrap())
+            .collect();
+        if statuses == ["Failed", "Ok"] {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{statuses:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
 }

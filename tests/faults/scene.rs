@@ -5,6 +5,7 @@ use std::time::Instant;
 use aegis::ledger::Ledger;
 use aegis::postgres::{Settings, outbox};
 use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
 use crate::common::TestDatabase;
@@ -64,6 +65,20 @@ impl Scene {
         daemon::Settings::new(&self.url).with_kafka(&self.topic.brokers, &self.topic.name)
     }
 
+    /// The same, with its way to the database leading through another address, without TLS.
+    pub(crate) fn daemon_through(&self, address: &str) -> daemon::Settings {
+        let url = self.url.replace(&self.server(), address);
+        let url = url.split('?').next().expect("a part before it");
+        let url = format!("{url}?sslmode=disable");
+        daemon::Settings::new(&url).with_kafka(&self.topic.brokers, &self.topic.name)
+    }
+
+    /// Where the database server listens.
+    pub(crate) fn server(&self) -> String {
+        let direct = self.settings().options;
+        format!("{}:{}", direct.get_host(), direct.get_port())
+    }
+
     /// How the library reaches the database.
     pub(crate) fn settings(&self) -> Settings {
         Settings::from_url(&self.url).unwrap()
@@ -93,6 +108,33 @@ impl Scene {
             assert!(started.elapsed() < PATIENCE, "{waiting} events wait");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// Until it is dropped, an event that was refused once has its last attempt at once.
+pub(crate) struct Hurry {
+    _task: JoinSet<()>,
+}
+
+impl Scene {
+    /// Saves the waits between attempts.
+    pub(crate) fn hurry(&self) -> Hurry {
+        let url = self.url.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut conn = PgConnection::connect(&url).await.unwrap();
+            loop {
+                sqlx::query(
+                    "UPDATE transaction_outbox SET attempts = 5, next_attempt_at = now()
+                     WHERE next_attempt_at IS NOT NULL AND attempts < 5",
+                )
+                .execute(&mut conn)
+                .await
+                .unwrap();
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Hurry { _task: task }
     }
 }
 

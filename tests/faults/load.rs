@@ -1,5 +1,6 @@
 //! Clients that post over HTTP as good ones do: with the same key until there is an answer.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ use crate::scene::{CURRENCY, WALLETS, WORLD};
 use crate::support::PATIENCE;
 use crate::support::daemon::Daemon;
 
+/// What a bulky transfer carries along; metadata may have 16 KiB.
+pub(crate) const BULK_BYTES: usize = 16_000;
+
 /// One transfer that was asked for, and what came of it.
 #[derive(Debug)]
 pub(crate) struct Sent {
@@ -22,11 +26,20 @@ pub(crate) struct Sent {
     pub(crate) source: &'static str,
     pub(crate) destination: &'static str,
     pub(crate) amount: i64,
+    /// Whether its event is too large for a narrow topic.
+    pub(crate) bulky: bool,
     /// Transfers of one atomic batch share it: all or none of them.
     pub(crate) batch: Option<String>,
     /// How often it was asked for.
     pub(crate) tries: u32,
     pub(crate) fate: Fate,
+}
+
+impl Sent {
+    /// Whether it took effect.
+    pub(crate) fn is_posted(&self) -> bool {
+        matches!(self.fate, Fate::Posted { .. })
+    }
 }
 
 /// The answer that a client goes by.
@@ -75,6 +88,12 @@ impl Log {
             .find(|call| !expected.contains(&call.status))
     }
 
+    /// How many calls lost their connection.
+    pub(crate) fn broken(&self) -> usize {
+        let broken = |call: &&Call| call.status.is_none() && !call.unconnected;
+        self.calls.iter().filter(broken).count()
+    }
+
     /// How many calls lost their connection at this moment.
     pub(crate) fn broken_at(&self, moment: Instant) -> usize {
         let under_way =
@@ -106,6 +125,15 @@ pub(crate) struct Load {
 impl Load {
     /// Lets so many clients post to these daemons, by the choices of the seed.
     pub(crate) fn start(clients: u64, seed: u64, daemons: &[&Daemon]) -> Self {
+        Self::with(clients, seed, daemons, false)
+    }
+
+    /// At their leisure, and now and then a transfer is [bulky](Sent::bulky).
+    pub(crate) fn bulky(clients: u64, seed: u64, daemons: &[&Daemon]) -> Self {
+        Self::with(clients, seed, daemons, true)
+    }
+
+    fn with(clients: u64, seed: u64, daemons: &[&Daemon], bulky: bool) -> Self {
         let shared = Arc::new(Shared {
             targets: watch::Sender::new(Vec::new()),
             progress: watch::Sender::new(Progress::default()),
@@ -129,6 +157,7 @@ impl Load {
                 shared: Arc::clone(&load.shared),
                 rng: Rng::with_seed(seed.wrapping_add(n)),
                 name: format!("{run}-{n}"),
+                bulky,
                 next: 0,
                 log: Log::default(),
             };
@@ -190,6 +219,7 @@ struct Client {
     shared: Arc<Shared>,
     rng: Rng,
     name: String,
+    bulky: bool,
     next: u64,
     log: Log,
 }
@@ -197,13 +227,16 @@ struct Client {
 impl Client {
     async fn run(mut self) -> Log {
         while !self.shared.stop.is_cancelled() {
-            let known = if self.rng.u8(..8) == 0 {
+            let known = if !self.bulky && self.rng.u8(..8) == 0 {
                 self.batch().await
             } else {
                 self.transfer().await
             };
             if !known {
                 break;
+            }
+            if self.bulky {
+                self.pause(200..400).await;
             }
         }
         self.log
@@ -224,6 +257,7 @@ impl Client {
             source,
             destination: WALLETS[to],
             amount,
+            bulky: self.bulky && self.rng.u8(..6) == 0,
             batch: batch.map(str::to_owned),
             tries: 0,
             fate: Fate::Unknown,
@@ -309,9 +343,13 @@ impl Client {
                 return None;
             }
             assert!(started.elapsed() < PATIENCE, "no answer to {key}");
-            let pause = self.rng.u64(20..80);
-            sleep(Duration::from_millis(pause)).await;
+            self.pause(20..80).await;
         }
+    }
+
+    async fn pause(&mut self, ms: Range<u64>) {
+        let pause = self.rng.u64(ms);
+        sleep(Duration::from_millis(pause)).await;
     }
 
     async fn target(&mut self) -> String {
@@ -380,12 +418,18 @@ struct Answer {
 }
 
 fn body_of(sent: &Sent) -> Value {
-    json!({
+    let mut body = json!({
         "source": sent.source,
         "destination": sent.destination,
         "currency": CURRENCY,
         "amount": sent.amount,
-    })
+    });
+    if sent.bulky {
+        // By chance, so that no compression makes it small.
+        let bulk = std::iter::repeat_with(fastrand::alphanumeric).take(BULK_BYTES);
+        body["metadata"] = json!({"bulk": bulk.collect::<String>()});
+    }
+    body
 }
 
 fn posted(answer: &Value, replayed: bool) -> Fate {

@@ -5,14 +5,13 @@ use std::fmt;
 
 use aegis::ledger::{ChainLink, Currency, Hash, chain_start};
 use aegis::verify::{self, Options, Progress};
-use serde_json::Value;
 use sqlx::{PgConnection, Row as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::events::told;
 use crate::load::{Fate, Log, Sent};
 use crate::scene::Scene;
-use crate::support::{Arrived, read_all};
 
 /// All of it: the answers, the ledger, the events. What was found on the way.
 pub(crate) async fn assert_all_is_well(scene: &Scene, log: &Log) -> Findings {
@@ -23,15 +22,15 @@ pub(crate) async fn assert_all_is_well(scene: &Scene, log: &Log) -> Findings {
     assert_chains_hold(&mut conn).await;
     assert_verified(scene).await;
     assert_eq!(scene.waiting().await, 0, "every event has left the outbox");
-    let arrived = read_all(&scene.topic.brokers, &scene.topic.name).await;
-    let repeats = assert_events_are_the_transactions(&posted, &arrived);
+    let told = told(scene, &posted).await;
     Findings {
         transactions: posted.len(),
         replayed: count(log, |fate| {
             matches!(fate, Fate::Posted { replayed: true, .. })
         }),
         rejected: count(log, |fate| matches!(fate, Fate::Rejected(_))),
-        repeats,
+        repeats: told.repeats,
+        letters: told.letters,
     }
 }
 
@@ -44,11 +43,13 @@ pub(crate) struct Findings {
     /// In the ledger.
     pub(crate) transactions: usize,
     /// Of these, known by an answer to a repeat.
-    replayed: usize,
+    pub(crate) replayed: usize,
     /// Refused by a rule.
     rejected: usize,
     /// Events that arrived again.
-    repeats: usize,
+    pub(crate) repeats: usize,
+    /// Dead letters, with those that arrived again.
+    pub(crate) letters: usize,
 }
 
 impl fmt::Display for Findings {
@@ -58,18 +59,19 @@ impl fmt::Display for Findings {
             replayed,
             rejected,
             repeats,
+            letters,
         } = self;
         write!(
             f,
             "{transactions} transactions, {replayed} known by a repeat; {rejected} rejected; \
-             {repeats} events arrived again"
+             {repeats} events arrived again; {letters} dead letters"
         )
     }
 }
 
 /// A transaction as it stands in the ledger: its id, and its entries by address.
-struct Posted {
-    id: Uuid,
+pub(crate) struct Posted {
+    pub(crate) id: Uuid,
     entries: Vec<(String, i64)>,
 }
 
@@ -264,45 +266,4 @@ pub(crate) async fn assert_verified(scene: &Scene) {
     .await
     .unwrap();
     assert!(report.ok, "{report:?}");
-}
-
-/// Each transaction is told once or more, nothing else is, and of each key the first arrivals are
-/// in order. How many were repeats.
-fn assert_events_are_the_transactions(
-    posted: &HashMap<String, Posted>,
-    arrived: &[Arrived],
-) -> usize {
-    let mut told: HashSet<Uuid> = HashSet::new();
-    let mut versions: HashMap<&[u8], i64> = HashMap::new();
-    for Arrived { record, .. } in arrived {
-        let id = record.headers.iter().find(|(name, _)| name == "ce_id");
-        let id = std::str::from_utf8(&id.expect("it has an id").1).unwrap();
-        let event: Value = serde_json::from_slice(&record.payload).unwrap();
-        assert_eq!(event["transaction_id"], id);
-        let key = event["idempotency_key"].as_str().unwrap();
-        let known = posted.get(key).map(|posted| posted.id.to_string());
-        assert_eq!(known.as_deref(), Some(id), "an event of nothing: {event}");
-        if told.insert(id.parse().unwrap()) {
-            let version = version_of_key(&event, &record.key);
-            let last = versions.insert(&record.key, version);
-            assert!(last < Some(version), "behind {last:?}: {event}");
-        }
-    }
-    let untold = posted.values().find(|posted| !told.contains(&posted.id));
-    assert!(
-        untold.is_none(),
-        "no event of {:?}",
-        untold.map(|posted| posted.id)
-    );
-    arrived.len() - told.len()
-}
-
-/// The version of the entry on the wallet that is the record's key.
-fn version_of_key(event: &Value, key: &[u8]) -> i64 {
-    let entries = event["entries"].as_array().unwrap();
-    let entry = entries
-        .iter()
-        .find(|entry| entry["wallet_id"].as_str().map(str::as_bytes) == Some(key));
-    let entry = entry.expect("the key is a wallet of the event");
-    entry["version"].as_i64().unwrap()
 }

@@ -1,0 +1,108 @@
+//! More work than can be done: what is turned away is turned away at once, what is taken is done.
+
+use std::time::{Duration, Instant};
+
+use sqlx::Connection as _;
+use tokio::task::JoinSet;
+
+use crate::check::assert_all_is_well;
+use crate::load::{Call, Load};
+use crate::scene::Scene;
+use crate::{rounds, seed};
+
+/// Far more than the daemon has room for.
+const CLIENTS: u64 = 400;
+const ROOM: &str = "32";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_far_more_clients_than_room_answers_stay_quick_and_the_rest_is_turned_away() {
+    let seed = seed();
+    let scene = Scene::new().await;
+    let room = std::env::var("AEGIS_FAULTS_ROOM").unwrap_or_else(|_| ROOM.to_owned());
+    let daemon = scene
+        .daemon()
+        .with("SERVER_REQUESTS_MAX", &room)
+        .start()
+        .await;
+    // A daemon that has only just started looks its ledger up, over its first connections.
+    let ledger = format!("http://{}/v1/ledgers/main", daemon.address);
+    assert_eq!(reqwest::get(ledger).await.unwrap().status(), 200);
+    let load = Load::start(CLIENTS, seed, &[&daemon]);
+    load.answers(CLIENTS).await;
+    // Asked in the middle of it all.
+    for probe in ["livez", "readyz"] {
+        let answer = reqwest::get(format!("http://{}/{probe}", daemon.address)).await;
+        assert_eq!(answer.unwrap().status(), 200, "{probe}");
+    }
+    load.answers(rounds(2_000)).await;
+    let log = load.finish().await;
+    let odd = log.first_but(&[Some(200), Some(201), Some(422), Some(429)]);
+    assert!(odd.is_none(), "{odd:?}");
+    let turned_away = |call: &&Call| call.status == Some(429);
+    let answered = p99(log.calls.iter().filter(|call| !turned_away(call)));
+    let (away, away_p99) = (log.count(429), p99(log.calls.iter().filter(turned_away)));
+    eprintln!("p99 {answered:?} of the answered; {away} turned away, p99 {away_p99:?}");
+    if room == ROOM {
+        assert!(away > 0, "nobody was turned away");
+        assert!(answered < Duration::from_secs(3), "{answered:?}");
+        assert!(away_p99 < Duration::from_secs(3), "{away_p99:?}");
+    }
+    let bare = log
+        .calls
+        .iter()
+        .find(|call| turned_away(call) && !call.retry_after);
+    assert!(bare.is_none(), "{bare:?}");
+    scene.all_published().await;
+    assert_eq!(daemon.stop().await, Some(0));
+    let found = assert_all_is_well(&scene, &log).await;
+    eprintln!("{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_find_no_connection_are_told_in_time_and_come_back_by_themselves() {
+    let scene = Scene::new().await;
+    let daemon = scene
+        .daemon()
+        .with("DATABASE_POOL_CONNECTIONS_MAX", "2")
+        .with("DATABASE_CONNECT_TIMEOUT_MS", "1000")
+        .with("DATABASE_STATEMENT_TIMEOUT_MS", "3000")
+        .with("SERVER_REQUEST_TIMEOUT_MS", "5000")
+        .start()
+        .await;
+    let mut somebody = scene.connect().await;
+    let mut holding = somebody.begin().await.unwrap();
+    sqlx::query("LOCK TABLE wallets IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let url = format!("http://{}/v1/ledgers/main/wallets/world", daemon.address);
+    let mut readers = JoinSet::new();
+    for _ in 0..rounds(40) {
+        let url = url.clone();
+        readers.spawn(async move {
+            let asked = Instant::now();
+            let answer = reqwest::get(url).await.unwrap();
+            (answer, asked.elapsed())
+        });
+    }
+    for (answer, took) in readers.join_all().await {
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+        assert!(took < Duration::from_secs(8), "{took:?}");
+    }
+    holding.rollback().await.unwrap();
+    let back = Instant::now();
+    while reqwest::get(&url).await.unwrap().status() != 200 {
+        assert!(
+            back.elapsed() < Duration::from_secs(20),
+            "it does not come back"
+        );
+    }
+    assert_eq!(daemon.stop().await, Some(0));
+}
+
+fn p99<'c>(calls: impl Iterator<Item = &'c Call>) -> Duration {
+    let mut took: Vec<Duration> = calls.map(|call| call.took).collect();
+    took.sort_unstable();
+    took.get(took.len() * 99 / 100).copied().unwrap_or_default()
+}
