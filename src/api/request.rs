@@ -145,7 +145,7 @@ impl Line {
     }
 
     fn is_probe(&self) -> bool {
-        matches!(self.path(), "/livez" | "/readyz")
+        matches!(self.path(), "/livez" | "/readyz" | "/metrics")
     }
 
     fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
