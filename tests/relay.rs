@@ -361,3 +361,25 @@ async fn what_was_committed_before_the_stop_goes_out_whatever_the_relay_was_at()
     running.await.unwrap();
     assert_eq!(bench.waiting().await, 0);
 }
+
+#[tokio::test]
+async fn behind_a_floor_nothing_overtakes_what_waits_before_it() {
+    let bench = Bench::new().await;
+    bench.post("k", 4).await;
+    let mut conn = bench.database.pool().acquire().await.unwrap();
+    let now = OffsetDateTime::now_utc();
+    let all = outbox::claim(&mut conn, 0, 100, now).await.unwrap();
+    let ids: Vec<i64> = all.iter().map(|pending| pending.id).collect();
+    // The first of key `a` waits for another attempt, and its time has come.
+    let first = (all[0].ledger_id, all[0].id);
+    outbox::defer(&mut conn, first, now, "refused")
+        .await
+        .unwrap();
+    let claimed = async |conn: &mut _, floor| {
+        let claim = outbox::claim(conn, floor, 100, now).await.unwrap();
+        claim.iter().map(|pending| pending.id).collect::<Vec<_>>()
+    };
+    assert_eq!(claimed(&mut conn, 0).await, ids);
+    // It lies before the floor: the other one of its key does not go first.
+    assert_eq!(claimed(&mut conn, ids[0]).await, [ids[1], ids[3]]);
+}

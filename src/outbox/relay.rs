@@ -40,6 +40,35 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Longer than the server gives a statement, and than the bus gives a claim.
 const STEP_MAX: Duration = Duration::from_secs(60);
 
+/// How often a claim looks at the whole outbox.
+const LOOK_AT_ALL: Duration = Duration::from_secs(1);
+
+/// Where claims begin. Rows become visible out of the order of their ids, so what lies before it is
+/// looked at once a second; in between, claims don't pass again what was removed, which a long
+/// snapshot elsewhere keeps from being cleared away.
+#[derive(Debug, Default)]
+struct Floor {
+    id: i64,
+    looked_at: Option<OffsetDateTime>,
+}
+
+impl Floor {
+    /// The floor of the claim that is made now: 0 where it looks at all.
+    fn at(&mut self, now: OffsetDateTime) -> i64 {
+        let fresh = |at: OffsetDateTime| (now - at).unsigned_abs() < LOOK_AT_ALL;
+        if self.looked_at.is_some_and(fresh) {
+            return self.id;
+        }
+        self.looked_at = Some(now);
+        0
+    }
+
+    /// Nothing that could be seen lies before this row.
+    fn rise(&mut self, first: i64) {
+        self.id = first.saturating_sub(1);
+    }
+}
+
 /// What one step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relayed {
@@ -150,13 +179,16 @@ impl Relay {
             }
         }
         tracing::info!("this relay has the outbox");
-        let mut away = false;
+        let (mut away, mut floor) = (false, Floor::default());
         loop {
             self.turns
                 .send_modify(|turns| *turns = turns.wrapping_add(1));
             // Asked before the claim: what was committed before the stop is in it.
             let stopping = stop.is_cancelled();
-            let step = self.relay_once(&mut conn, OffsetDateTime::now_utc());
+            if stopping {
+                floor = Floor::default();
+            }
+            let step = self.step(&mut conn, &mut floor, OffsetDateTime::now_utc());
             let relayed = in_time(step).await??;
             *lost = false;
             let wait = match relayed {
@@ -205,11 +237,21 @@ impl Relay {
         conn: &mut PgConnection,
         now: OffsetDateTime,
     ) -> Result<Relayed, RelayError> {
+        self.step(conn, &mut Floor::default(), now).await
+    }
+
+    async fn step(
+        &self,
+        conn: &mut PgConnection,
+        floor: &mut Floor,
+        now: OffsetDateTime,
+    ) -> Result<Relayed, RelayError> {
         let limit = i64::from(self.options.claim_rows_max);
-        let claim = outbox::claim(conn, limit, now).await?;
-        if claim.is_empty() {
+        let claim = outbox::claim(conn, floor.at(now), limit, now).await?;
+        let Some(first) = claim.first() else {
             return Ok(Relayed::Idle);
-        }
+        };
+        floor.rise(first.id);
         let records: Vec<Record> = claim.iter().map(record).collect();
         failpoint::reach(failpoint::RELAY_CLAIMED);
         let results = alive(conn, self.bus.publish(&records)).await?;
@@ -365,5 +407,33 @@ fn record(pending: &Pending) -> Record {
         key: pending.key.clone().into_bytes(),
         headers,
         payload: pending.payload.clone().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_floor_rises_with_the_claims_and_is_left_once_a_second() {
+        let start = datetime!(2026-11-23 01:02:03 UTC);
+        let mut floor = Floor::default();
+        assert_eq!(floor.at(start), 0);
+        floor.rise(70);
+        let soon = start + Duration::from_millis(999);
+        assert_eq!(floor.at(soon), 69);
+        assert_eq!(floor.at(start + Duration::from_secs(1)), 0);
+        floor.rise(5);
+        assert_eq!(
+            floor.at(start + Duration::from_secs(1)),
+            4,
+            "a late one was found"
+        );
+        assert_eq!(
+            floor.at(start - Duration::from_secs(3_600)),
+            0,
+            "the clock was set back"
+        );
     }
 }

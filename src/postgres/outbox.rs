@@ -90,12 +90,17 @@ pub async fn relay_is_locked(conn: &mut PgConnection) -> sqlx::Result<bool> {
 }
 
 /// The events that may go out now, at most `limit` a ledger so that no ledger starves another, and
-/// at most eight times as many in all, in order. An event behind one of its key that waits for another attempt waits too.
+/// at most eight times as many in all, in order. An event behind one of its key that waits for
+/// another attempt waits too.
+///
+/// Only those behind `floor` are looked for: 0 for all. What was removed and a long snapshot elsewhere
+/// keeps from being cleared away lies before it, and need not be passed again by every claim.
 ///
 /// # Errors
 /// Where the database fails.
 pub async fn claim(
     conn: &mut PgConnection,
+    floor: i64,
     limit: i64,
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<Pending>> {
@@ -103,12 +108,13 @@ pub async fn claim(
         "SELECT o.*, l.name AS ledger
          FROM ledgers l CROSS JOIN LATERAL (
              SELECT * FROM transaction_outbox o
-             WHERE o.ledger_id = l.id
+             WHERE o.ledger_id = l.id AND o.id > $3
                AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= $2)
                AND NOT EXISTS (
                    SELECT FROM transaction_outbox waiting
                    WHERE waiting.ledger_id = o.ledger_id AND waiting.key = o.key
-                     AND waiting.id < o.id AND waiting.next_attempt_at > $2
+                     AND waiting.id < o.id AND waiting.next_attempt_at IS NOT NULL
+                     AND (waiting.next_attempt_at > $2 OR waiting.id <= $3)
                    OFFSET 0
                )
              ORDER BY o.id LIMIT $1
@@ -117,6 +123,7 @@ pub async fn claim(
     )
     .bind(limit)
     .bind(now)
+    .bind(floor)
     .fetch_all(conn)
     .await?
     .iter()
