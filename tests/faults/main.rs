@@ -32,6 +32,7 @@ mod kill;
 mod load;
 mod pair;
 mod postgres;
+mod redis;
 mod same_key;
 mod scene;
 mod start;
