@@ -55,7 +55,7 @@ impl Default for LockOptions {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(30),
-            wait: Duration::from_millis(50),
+            wait: Duration::from_millis(5),
         }
     }
 }

@@ -224,7 +224,7 @@ impl Config {
             },
             locking: LockingConfig {
                 by: LocksBy::Postgres,
-                wait: Duration::from_millis(50),
+                wait: Duration::from_millis(5),
                 lease: Duration::from_millis(30_000),
             },
             relay: RelayConfig {
