@@ -220,8 +220,8 @@ impl Scene {
         let redis = Redis::start().await;
         let settings = Settings::new(database.url())
             .with("REDIS_ADDRESS", &redis.address())
-            .with("LOCKING_BY", "redis")
-            .with("LOCKING_LEASE_MS", "300");
+            .with("LOCKING", "redis")
+            .with("LOCK_LEASE_MS", "300");
         Self {
             database,
             redis,

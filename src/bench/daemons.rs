@@ -110,7 +110,7 @@ async fn measure(
 
 async fn sides(scratch: &Scratch, redis: &str) -> Result<Vec<Side>, BenchError> {
     let with_redis = ("REDIS_ADDRESS", redis);
-    let (by_rows, by_redis) = (("LOCKING_BY", "postgres"), ("LOCKING_BY", "redis"));
+    let (by_rows, by_redis) = (("LOCKING", "postgres"), ("LOCKING", "redis"));
     let mut sides = Vec::new();
     for (name, compared_with, count, variables) in [
         ("one daemon without Redis", None, 1, vec![]),

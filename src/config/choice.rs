@@ -54,16 +54,16 @@ impl Choice for BusKind {
     }
 }
 
-/// `locking.by`: what locks a batch's wallets.
+/// `locking`: what locks a batch's wallets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LocksBy {
+pub enum Locking {
     /// PostgreSQL's row locks alone.
     Postgres,
     /// Redis before them.
     Redis,
 }
 
-impl Choice for LocksBy {
+impl Choice for Locking {
     const ALL: &'static [Self] = &[Self::Postgres, Self::Redis];
 
     fn name(self) -> &'static str {
@@ -145,7 +145,7 @@ impl fmt::Display for BusKind {
     }
 }
 
-impl fmt::Display for LocksBy {
+impl fmt::Display for Locking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }

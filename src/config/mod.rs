@@ -26,7 +26,7 @@ mod settings;
 mod warning;
 mod yaml;
 
-pub use choice::{BusKind, Choice, LocksBy, LogFormat, PrimaryEnv, SslMode};
+pub use choice::{BusKind, Choice, Locking, LogFormat, PrimaryEnv, SslMode};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use keys::{KeyDoc, reference};

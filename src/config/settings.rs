@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::choice::{BusKind, LocksBy, LogFormat, PrimaryEnv, SslMode};
+use super::choice::{BusKind, Locking, LogFormat, PrimaryEnv, SslMode};
 use super::secret::{Secret, SecretUrl};
 
 /// Every effective value, checked. Get one from [`super::load()`]; tests may start from
@@ -26,7 +26,9 @@ pub struct Config {
     /// The committer, which posts many commands in one database transaction.
     pub posting: PostingConfig,
     /// Locks on wallets beside the row locks.
-    pub locking: LockingConfig,
+    pub locking: Locking,
+    /// Locks in Redis.
+    pub lock: LockConfig,
     /// The outbox relay.
     pub relay: RelayConfig,
     /// The settlement consumer.
@@ -125,11 +127,9 @@ pub struct PostingConfig {
     pub queue_wait: Duration,
 }
 
-/// What keeps several daemons out of each other's way.
+/// Locks on wallets in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockingConfig {
-    /// Whether wallets are locked in Redis, too.
-    pub by: LocksBy,
+pub struct LockConfig {
     /// How long a batch waits for wallets that others locked there before it goes on.
     pub wait: Duration,
     /// After how long such a lock is gone that nobody released.
@@ -222,8 +222,8 @@ impl Config {
                 queue_commands_max: 16_384,
                 queue_wait: Duration::from_millis(2_000),
             },
-            locking: LockingConfig {
-                by: LocksBy::Postgres,
+            locking: Locking::Postgres,
+            lock: LockConfig {
                 wait: Duration::from_millis(5),
                 lease: Duration::from_millis(30_000),
             },

@@ -10,7 +10,7 @@ use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
 use crate::cache::idempotency::Records;
 use crate::cache::locks::{LockOptions, Locks};
 use crate::cache::{Cache, CacheError, CacheOptions};
-use crate::config::{BusKind, Config, ConfigError, LocksBy};
+use crate::config::{BusKind, Config, ConfigError, Locking};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
 use crate::resilience::backoff::Schedule;
@@ -175,16 +175,16 @@ pub(super) fn cache(config: &Config) -> Result<Option<Cache>, DaemonError> {
 
 /// The locks of this process, where the configuration wants them.
 pub(super) fn locks(cache: Option<&Cache>, config: &Config) -> Option<Locks> {
-    if config.locking.by != LocksBy::Redis {
+    if config.locking != Locking::Redis {
         return None;
     }
     let options = LockOptions {
-        lease: config.locking.lease,
-        wait: config.locking.wait,
+        lease: config.lock.lease,
+        wait: config.lock.wait,
     };
     let locks = cache.map(|cache| Locks::new(cache.clone(), options));
     if locks.is_none() {
-        tracing::warn!("locking.by is redis, and there is no Redis: the row locks are alone");
+        tracing::warn!("locking is redis, and there is no Redis: the row locks are alone");
     }
     locks
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::repeats::requests;
-use crate::scene::{BATCH, Scene, TRANSFERS, at, post, transfer};
+use crate::scene::{BATCH, Scene, TRANSFERS, at, post, post_patiently, request, transfer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_flush_postgresql_gives_the_same_answer() {
@@ -92,4 +92,34 @@ async fn a_record_with_garbage_in_it_is_ignored() {
     let posted = i64::try_from(cases.len()).unwrap() + 2;
     assert_eq!(scene.transactions().await, posted);
     assert!(!daemon.has_logged("the breaker opened"), "Redis works");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_commit_and_the_record_postgresql_gives_the_same_answer() {
+    let scene = Scene::new().await;
+    let arms = "posting.committed=kill";
+    let mut doomed = scene
+        .settings()
+        .with("AEGIS_FAILPOINTS", arms)
+        .start()
+        .await;
+    let cut_off = request(&doomed, TRANSFERS, "k", transfer(5).to_string())
+        .send()
+        .await;
+    assert!(cut_off.is_err());
+    assert_eq!(doomed.ended().await.code(), None, "it was killed");
+    assert_eq!(scene.transactions().await, 1, "and had committed");
+    let next = scene.daemon().await;
+    let answer = post_patiently(&next, TRANSFERS, "k", &transfer(5)).await;
+    assert_eq!(
+        (answer.status, &answer.json()["status"]),
+        (201, &json!("posted"))
+    );
+    post(&next, TRANSFERS, "k", &transfer(5))
+        .await
+        .is_repeat_of(&answer);
+    assert_eq!(
+        (scene.transactions().await, scene.balance("shop").await),
+        (1, 5)
+    );
 }

@@ -19,7 +19,7 @@ fn every_key_can_be_set_in_a_file_and_by_its_variable() {
         let (in_file, in_variable, shown) = match key.name {
             "primary_env" => continue,
             "bus" => ("kafka", "kafka", "kafka"),
-            "locking.by" => ("redis", "redis", "redis"),
+            "locking" => ("redis", "redis", "redis"),
             "log.format" => ("text", "text", "text"),
             "database.sslmode" => ("verify-ca", "verify-ca", "verify-ca"),
             "database.url" => (
