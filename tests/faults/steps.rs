@@ -106,6 +106,9 @@ async fn refused_events_are_buried(killed: bool) -> (Findings, usize, usize) {
     let daemon = settings.start().await;
     load.aim(&[&daemon]);
     load.answers(20).await;
+    if !killed {
+        scene.some_refused().await;
+    }
     let log = load.finish().await;
     scene.all_published().await;
     drop(hurry);
