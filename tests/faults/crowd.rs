@@ -7,8 +7,9 @@ use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
 use crate::check::assert_all_is_well;
-use crate::load::{Call, Load};
+use crate::load::Load;
 use crate::scene::Scene;
+use crate::seen::Call;
 use crate::{rounds, seed};
 
 /// Far more than the daemon has room for.
