@@ -54,6 +54,28 @@ async fn killed_between_publishing_and_mark_it_publishes_again_under_the_same_id
     assert_eq!(scene.run_row(1).await, ("interrupted".to_owned(), 0));
 }
 
+/// The same by the fail point: the first batch is with the bus, and nothing is marked.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_its_fail_point_a_replay_that_is_run_again_loses_none() {
+    let scene = Scene::new().await;
+    scene.letters(&["a", "b", "a", "c", "b"]).await;
+    let all = ["--yes", "dlq", "replay", "--all"];
+    let mut failing = scene.command(&all);
+    let failed = failing.env("AEGIS_FAILPOINTS", "replay.published=kill");
+    assert_eq!(failed.output().unwrap().status.code(), None, "by a signal");
+    assert_eq!(scene.count("waiting").await, 5, "none was marked");
+    scene.wait_until_free().await;
+    assert_eq!(scene.json(&all)["replayed"], 5);
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for message in &scene.arrived().await {
+        let id = header(message, "ce_id").to_owned();
+        *times.entry(id).or_default() += 1;
+    }
+    assert_eq!(times.len(), 5, "none is lost");
+    let repeats: usize = times.values().map(|times| times - 1).sum();
+    assert!(repeats > 0, "a repeat has the id of the first");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_half_way_the_same_command_goes_on_and_loses_none() {
     let scene = Scene::new().await;

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::events::told;
-use crate::load::{Fate, Log, Sent};
 use crate::scene::Scene;
+use crate::seen::{Fate, Log, Sent};
 
 /// All of it: the answers, the ledger, the events. What was found on the way.
 pub(crate) async fn assert_all_is_well(scene: &Scene, log: &Log) -> Findings {

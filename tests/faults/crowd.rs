@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
 use crate::check::assert_all_is_well;
-use crate::load::{Call, Load};
+use crate::load::Load;
 use crate::scene::Scene;
+use crate::seen::Call;
 use crate::{rounds, seed};
 
 /// Far more than the daemon has room for.
@@ -18,10 +20,11 @@ const ROOM: &str = "32";
 async fn with_far_more_clients_than_room_answers_stay_quick_and_the_rest_is_turned_away() {
     let seed = seed();
     let scene = Scene::new().await;
-    let room = std::env::var("AEGIS_FAULTS_ROOM").unwrap_or_else(|_| ROOM.to_owned());
     let daemon = scene
         .daemon()
-        .with("SERVER_REQUESTS_MAX", &room)
+        .with("SERVER_REQUESTS_MAX", ROOM)
+        // By its own clock: the clients wait for the processor more than for the daemon.
+        .with("RUST_LOG", "info")
         .start()
         .await;
     // A daemon that has only just started looks its ledger up, over its first connections.
@@ -39,14 +42,13 @@ async fn with_far_more_clients_than_room_answers_stay_quick_and_the_rest_is_turn
     let odd = log.first_but(&[Some(200), Some(201), Some(422), Some(429)]);
     assert!(odd.is_none(), "{odd:?}");
     let turned_away = |call: &&Call| call.status == Some(429);
-    let answered = p99(log.calls.iter().filter(|call| !turned_away(call)));
-    let (away, away_p99) = (log.count(429), p99(log.calls.iter().filter(turned_away)));
-    eprintln!("p99 {answered:?} of the answered; {away} turned away, p99 {away_p99:?}");
-    if room == ROOM {
-        assert!(away > 0, "nobody was turned away");
-        assert!(answered < Duration::from_secs(3), "{answered:?}");
-        assert!(away_p99 < Duration::from_secs(3), "{away_p99:?}");
-    }
+    let (away, lines) = (log.count(429), daemon.all_logged("request"));
+    let answered = p99_ms(lines.iter().filter(|line| line["status"] != 429));
+    let refused = p99_ms(lines.iter().filter(|line| line["status"] == 429));
+    eprintln!("p99 {answered} ms of the answered; {away} turned away, p99 {refused} ms");
+    assert!(away > 0, "nobody was turned away");
+    assert!(answered < 3_000.0, "{answered} ms");
+    assert!(refused < 100.0, "{refused} ms");
     let bare = log
         .calls
         .iter()
@@ -101,8 +103,10 @@ async fn readers_that_find_no_connection_are_told_in_time_and_come_back_by_thems
     assert_eq!(daemon.stop().await, Some(0));
 }
 
-fn p99<'c>(calls: impl Iterator<Item = &'c Call>) -> Duration {
-    let mut took: Vec<Duration> = calls.map(|call| call.took).collect();
-    took.sort_unstable();
+fn p99_ms<'l>(lines: impl Iterator<Item = &'l Value>) -> f64 {
+    let mut took: Vec<f64> = lines
+        .map(|line| line["latency_ms"].as_f64().unwrap())
+        .collect();
+    took.sort_unstable_by(f64::total_cmp);
     took.get(took.len() * 99 / 100).copied().unwrap_or_default()
 }

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::check::assert_all_is_well;
-use crate::load::{Fate, Load, Sent};
+use crate::load::Load;
 use crate::scene::{CURRENCY, Scene, WALLETS, WORLD};
+use crate::seen::{Fate, Sent};
 use crate::support::PATIENCE;
 use crate::{lasts, seed};
 
@@ -86,6 +88,33 @@ async fn a_posting_that_hangs_with_its_wallets_locked_holds_others_up_for_second
     assert_eq!(other.stop().await, Some(0));
     let found = assert_all_is_well(&scene, &log).await;
     eprintln!("{found}; held up for {held:?}");
+}
+
+#[tokio::test]
+async fn a_relay_with_nothing_to_do_keeps_its_place() {
+    let scene = Scene::new().await;
+    // It looks once a minute, and the server waits 20 s for a word.
+    let settings = scene.daemon().with("RELAY_POLL_MS", "60000");
+    let mut daemon = settings.start().await;
+    daemon.logged(LEADS).await;
+    let mut conn = scene.connect().await;
+    let started = Instant::now();
+    loop {
+        let age: Option<i64> = sqlx::query_scalar(
+            "SELECT extract(epoch FROM now() - backend_start)::bigint FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'aegis-relay'",
+        )
+        .fetch_optional(&mut conn)
+        .await
+        .unwrap();
+        if age.expect("the session is there") >= 22 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "it keeps starting over");
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert!(!daemon.has_logged("the relay starts over"));
+    assert_eq!(daemon.stop().await, Some(0));
 }
 
 /// As many transfers as have the wallets locked from the first step to the COMMIT, sent until there

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::check::assert_all_is_well;
-use crate::load::{Call, Load};
+use crate::load::Load;
 use crate::scene::Scene;
+use crate::seen::Call;
 use crate::support::PATIENCE;
 use crate::support::broker::Broker;
 use crate::support::topic::DaemonTopic;

@@ -83,7 +83,7 @@ async fn while_the_database_is_away_every_caller_is_soon_told_to_come_again() {
     let log = load.finish().await;
     let odd = log.first_but(&[Some(200), Some(201), Some(422), Some(503)]);
     assert!(odd.is_none(), "{odd:?}");
-    let bare = |call: &&crate::load::Call| call.status == Some(503) && !call.retry_after;
+    let bare = |call: &&crate::seen::Call| call.status == Some(503) && !call.retry_after;
     let bare = log.calls.iter().find(bare);
     assert!(bare.is_none(), "without Retry-After: {bare:?}");
     scene.all_published().await;

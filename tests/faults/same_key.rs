@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::check::assert_all_is_well;
-use crate::load::{Fate, Log, Sent};
 use crate::scene::{CURRENCY, Scene, WALLETS, WORLD};
+use crate::seen::{Fate, Log, Sent};
 use crate::{rounds, seed};
 
 const CALLERS: usize = 200;

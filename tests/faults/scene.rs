@@ -97,6 +97,16 @@ impl Scene {
         outbox::depth(&mut conn, None).await.unwrap().rows
     }
 
+    /// Waits until Kafka has refused an event.
+    pub(crate) async fn some_refused(&self) {
+        let started = Instant::now();
+        let mut conn = self.connect().await;
+        while outbox::depth(&mut conn, None).await.unwrap().refused == 0 {
+            assert!(started.elapsed() < PATIENCE, "none is refused");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until every event has left the outbox.
     pub(crate) async fn all_published(&self) {
         let started = Instant::now();

@@ -1,8 +1,9 @@
 //! `kill -9` at each step of a posting and of the relay, by the fail points of a debug build.
 
 use crate::check::{Findings, assert_all_is_well};
-use crate::load::{BULK_BYTES, Load, Log};
+use crate::load::{BULK_BYTES, Load};
 use crate::scene::Scene;
+use crate::seen::Log;
 use crate::support::daemon::Daemon;
 use crate::support::topic::DaemonTopic;
 use crate::{long, rounds, seed};
@@ -106,6 +107,9 @@ async fn refused_events_are_buried(killed: bool) -> (Findings, usize, usize) {
     let daemon = settings.start().await;
     load.aim(&[&daemon]);
     load.answers(20).await;
+    if !killed {
+        scene.some_refused().await;
+    }
     let log = load.finish().await;
     scene.all_published().await;
     drop(hurry);

@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::check::assert_all_is_well;
-use crate::load::{Fate, Load};
+use crate::load::Load;
 use crate::scene::{CURRENCY, Scene, WALLETS, WORLD};
 use crate::seed;
+use crate::seen::Fate;
 use crate::support::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
