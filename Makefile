@@ -38,7 +38,7 @@ test: prerequisites ## all tests, on the same real parts
 test-faults: prerequisites ## every fault in full; AEGIS_FAULTS_SEED=N repeats a run's choices
 	dev/stack tools && $(STACK) && export AEGIS_FAULTS=$${AEGIS_FAULTS:-long} && \
 	  cargo test --locked --test faults --test bus_kafka_outage --test consumer --test idempotency \
-  --test locks --test dlq -- --nocapture
+	    --test locks --test dlq -- --nocapture
 
 lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --check
