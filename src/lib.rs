@@ -18,5 +18,6 @@ pub mod outbox;
 pub mod postgres;
 pub mod resilience;
 pub mod telemetry;
+pub mod terms;
 pub mod verify;
 pub mod view;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rdkafka::", &["src/bus/kafka"]),
     ("redis::", &["src/cache/"]),
+    ("jiff::", &["src/terms/zone.rs"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
     ("backoff::Exponential", &["src/resilience/backoff.rs"]),
     ("sqlx::query", &["src/postgres/"]),
@@ -177,7 +178,7 @@ fn each_outside_part_is_spoken_to_in_one_place() {
 #[test]
 fn no_float_comes_near_money() {
     for source in sources() {
-        let near = ["src/ledger/", "src/engine/", "src/postgres/"];
+        let near = ["src/ledger/", "src/terms/", "src/engine/", "src/postgres/"];
         if near.iter().any(|place| source.path.starts_with(place)) {
             for float in ["f32", "f64"] {
                 assert!(
