@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rdkafka::", &["src/bus/kafka"]),
     ("redis::", &["src/cache/"]),
+    ("hyper_rustls::", &["src/psp/http.rs"]),
+    ("hmac::", &["src/psp/paystack/webhook.rs"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
     ("backoff::Exponential", &["src/resilience/backoff.rs"]),
     ("sqlx::query", &["src/postgres/"]),
