@@ -16,6 +16,7 @@ pub mod event;
 pub mod ledger;
 pub mod outbox;
 pub mod postgres;
+pub mod psp;
 pub mod resilience;
 pub mod telemetry;
 pub mod terms;

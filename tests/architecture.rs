@@ -13,6 +13,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rdkafka::", &["src/bus/kafka"]),
     ("redis::", &["src/cache/"]),
     ("jiff::", &["src/terms/zone.rs"]),
+    ("hyper_rustls::", &["src/psp/http.rs"]),
+    ("hmac::", &["src/psp/paystack/webhook.rs"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
     ("backoff::Exponential", &["src/resilience/backoff.rs"]),
     ("sqlx::query", &["src/postgres/"]),

@@ -438,6 +438,30 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long it is left alone before one call finds out whether it is back.",
     },
     Key {
+        name: "paystack.secret_key",
+        variable: "PAYSTACK_SECRET_KEY",
+        kind: Kind::Secret(|c| &mut c.paystack.secret_key),
+        help: "Paystack's secret key, for calls and for the signatures of its webhooks. Belongs in \
+               the environment rather than in a file.",
+    },
+    Key {
+        name: "paystack.base_url",
+        variable: "PAYSTACK_BASE_URL",
+        kind: Kind::Text(&rule::BASE_URL, |c| &mut c.paystack.base_url),
+        help: "Where Paystack's API is, or a simulator of it.",
+    },
+    Key {
+        name: "paystack.timeout_ms",
+        variable: "PAYSTACK_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.paystack.timeout,
+        },
+        help: "How long a call to Paystack may take before its outcome counts as unknown.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

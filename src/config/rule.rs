@@ -57,6 +57,11 @@ pub(super) const LOG_FILTER: TextRule = TextRule {
     accepts: |text| tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
 };
 
+pub(super) const BASE_URL: TextRule = TextRule {
+    wanted: "https://host, http://host:port or the like, without user, query and closing slash",
+    accepts: is_base_url,
+};
+
 pub(super) const DATABASE_URL: UrlRule = UrlRule {
     wanted: "postgres://user:password@host:port/name",
     parse: database_url,
@@ -97,6 +102,25 @@ fn is_bracketed_host(text: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// An address that paths are put behind.
+fn is_base_url(text: &str) -> bool {
+    let Some(rest) = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+    else {
+        return false;
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_path = path
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    let is_authority = match authority.ends_with(']') {
+        true => is_bracketed_host(authority),
+        false => is_host_port(authority) || is_bracketed_host(authority),
+    };
+    is_authority && is_path && !path.ends_with('/')
 }
 
 /// Parameters that the driver knows. It would pass over any other one, so that a setting
@@ -251,6 +275,32 @@ mod tests {
             "a:+1",
         ] {
             assert!(!(BROKERS.accepts)(brokers), "{brokers}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_is_what_paths_can_be_put_behind() {
+        for url in [
+            "https://api.paystack.co",
+            "http://127.0.0.1:7070",
+            "http://[::1]:7070",
+            "https://[::1]",
+            "https://gateway.internal/paystack/v1",
+        ] {
+            assert!((BASE_URL.accepts)(url), "{url}");
+        }
+        for url in [
+            "",
+            "api.paystack.co",
+            "ftp://api.paystack.co",
+            "https://",
+            "https://api.paystack.co/",
+            "https://api.paystack.co?x=1",
+            "https://me:pw@api.paystack.co",
+            "https://api.paystack.co:0",
+            "https://api paystack.co",
+        ] {
+            assert!(!(BASE_URL.accepts)(url), "{url}");
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Config {
     pub backoff: BackoffConfig,
     /// What leaves a dependency alone that failed too often.
     pub breaker: BreakerConfig,
+    /// Paystack.
+    pub paystack: PaystackConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -165,6 +167,17 @@ pub struct BreakerConfig {
     pub open: Duration,
 }
 
+/// Paystack, a PSP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaystackConfig {
+    /// What calls carry and webhooks are signed with; none: no payments through Paystack.
+    pub secret_key: Option<Secret>,
+    /// Where its API is: `https://host`, without a slash behind it.
+    pub base_url: String,
+    /// What one call may take, connecting included.
+    pub timeout: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -243,6 +256,11 @@ impl Config {
             breaker: BreakerConfig {
                 failures_max: 5,
                 open: Duration::from_millis(30_000),
+            },
+            paystack: PaystackConfig {
+                secret_key: None,
+                base_url: "https://api.paystack.co".to_owned(),
+                timeout: Duration::from_millis(10_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

@@ -163,6 +163,7 @@ fn no_secret_is_in_what_is_shown() {
             "postgres://me:hunter2@db/aegis?sslkey=hunter2",
         ),
         ("DATABASE_PASSWORD", "hunter2"),
+        ("PAYSTACK_SECRET_KEY", "hunter2"),
         ("REDIS_ADDRESS", "rediss://:hunter2@cache:6380"),
     ]);
     let loaded = load(&sources).unwrap();
