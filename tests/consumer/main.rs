@@ -17,6 +17,7 @@ mod kills;
 
 mod lanes;
 mod letters;
+mod many;
 mod scene;
 mod schedule;
 mod unreadable;
