@@ -21,7 +21,7 @@ use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 pub use dead_letter::{
-    DeadLetter, Original, PayloadEncoding, Text, digest_id, header_pairs, headers_of,
+    DeadLetter, Original, PayloadEncoding, Text, brief, digest_id, header_pairs, headers_of,
 };
 pub use transaction::{PostedEntry, TransactionPosted};
 pub use transfer::TransferRequested;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis::bus::{Arrived, Place, Record};
 use aegis::consumer::Retried;
 use aegis::dlq::Indexer;
-use aegis::event::{DeadLetter, Original, header};
+use aegis::event::{DeadLetter, Original, digest_id, header};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -89,6 +89,38 @@ async fn a_text_that_the_database_cant_hold_does_not_stop_the_index() {
     let found = scene.letters().await.remove(0);
     assert_eq!(found.error, "co\u{fffd}de");
     assert_eq!(found.ledger.as_deref(), Some("a\u{fffd}b"));
+}
+
+#[tokio::test]
+async fn letters_of_another_service_are_all_indexed_though_they_bear_their_events_id() {
+    let scene = Scene::new().await;
+    let event_id = Uuid::now_v7();
+    let lives = [0, 1].map(|offset| {
+        let mut one = letter(event_id, &[], offset);
+        for (name, value) in &mut one.record.headers {
+            if name == header::ID {
+                *value = event_id.to_string().into_bytes();
+            }
+        }
+        one
+    });
+    assert_eq!(index(&scene, &lives).await, 2);
+    assert_eq!(index(&scene, &lives).await, 0, "read again");
+}
+
+#[tokio::test]
+async fn a_topic_that_no_topic_can_be_called_does_not_stop_the_index() {
+    let scene = Scene::new().await;
+    let mut one = letter(Uuid::now_v7(), &[], 0);
+    let json = String::from_utf8(one.record.payload).unwrap();
+    let digests = (0_u64..400).map(|n| digest_id(&[&n.to_be_bytes()]).to_string());
+    let long: String = digests.collect();
+    let wrong = json.replace("\"orders\"", &format!("\"{long}\""));
+    one.record.payload = wrong.clone().into_bytes();
+    assert_eq!(index(&scene, &[one]).await, 1);
+    let found = scene.letters().await.remove(0);
+    assert!(long.starts_with(&found.original_topic));
+    assert_eq!(found.letter, wrong.into_bytes());
 }
 
 #[tokio::test]
