@@ -3,6 +3,7 @@
 
 use sqlx::{Connection as _, PgPool};
 use time::OffsetDateTime;
+use tracing::field::display;
 use uuid::Uuid;
 
 use crate::bus::topics::original_of;
@@ -61,9 +62,13 @@ impl Indexer {
         failpoint::reach(failpoint::LETTERS_INDEXED);
         for (id, letter) in &added {
             tracing::error!(
-                dead_letter = id, topic = letter.original_topic, error = brief(letter.error.clone()),
-                event_id = ?letter.event_id, correlation_id = letter.correlation_id,
-                replay_count = letter.replay_count, "a dead letter arrived"
+                dead_letter = id,
+                topic = letter.original_topic,
+                error = brief(letter.error.clone()),
+                event_id = letter.event_id.map(display),
+                correlation_id = letter.correlation_id,
+                replay_count = letter.replay_count,
+                "a dead letter arrived"
             );
         }
         Ok(added.len())

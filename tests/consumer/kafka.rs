@@ -2,6 +2,7 @@
 
 use aegis::event::DeadLetter;
 
+use crate::raw;
 use crate::scene::{command, record};
 use crate::world::World;
 
@@ -52,6 +53,27 @@ async fn a_poison_message_first_in_its_partition_holds_nobody_up_and_is_kept_byt
     let read = DeadLetter::from_json(&letter.letter).unwrap();
     assert_eq!(read.payload().unwrap(), poison.payload);
     assert_eq!(read.original_topic, poison.topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_no_text_ends_no_daemon_and_shows_in_the_dead_letter() {
+    let world = World::new().await;
+    let headers = [(&b"\xff\xfe"[..], &b"x"[..]), (b"named", b"y")];
+    raw::produce(
+        &world.topic.brokers,
+        &world.commands_topic(),
+        b"{",
+        &headers,
+    );
+    world.publish(&world.commands("a", 10, 4)).await;
+    let daemon = world.daemon().await;
+    world.assert_posted_once(10).await;
+    world.until_letters(1).await;
+    let read = DeadLetter::from_json(&world.letters().await.remove(0).letter).unwrap();
+    let wanted = [("\u{fffd}", ""), ("named", "y")];
+    let wanted = wanted.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    assert_eq!(read.headers().unwrap(), wanted);
+    assert_eq!(daemon.stop().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ mod kills;
 mod lanes;
 mod letters;
 mod many;
+mod raw;
 mod scene;
 mod schedule;
 mod unreadable;

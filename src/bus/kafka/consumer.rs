@@ -1,6 +1,7 @@
 //! A member of a consumer group. Offsets are committed for what is done with, and by nothing else.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::bus::{Arrived, BusError, Place, Record};
 const CLAIM_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the broker may take to take an offset, or the client to go back to one.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
+
+/// Stands for a header whose name is not UTF-8, and whose value can't be had.
+const UNREADABLE_NAME: &str = "\u{fffd}";
 
 /// See [`crate::bus::Subscription`].
 pub struct KafkaSubscription {
@@ -144,16 +148,10 @@ fn offsets(by_lane: &BTreeMap<(&str, i32), i64>) -> TopicPartitionList {
 }
 
 fn arrived_of(message: &BorrowedMessage<'_>) -> Arrived {
-    let headers = message.headers().into_iter().flat_map(|all| all.iter());
     let record = Record {
         topic: message.topic().to_owned(),
         key: message.key().unwrap_or_default().to_vec(),
-        headers: headers
-            .map(|header| {
-                let value = header.value.unwrap_or_default().to_vec();
-                (header.key.to_owned(), value)
-            })
-            .collect(),
+        headers: headers_of(message),
         payload: message.payload().unwrap_or_default().to_vec(),
     };
     let place = Place {
@@ -164,6 +162,27 @@ fn arrived_of(message: &BorrowedMessage<'_>) -> Arrived {
         record,
         place: Some(place),
     }
+}
+
+fn headers_of(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
+    let Some(headers) = message.headers() else {
+        return Vec::new();
+    };
+    let header = |at| {
+        let header = headers.get(at);
+        (
+            header.key.to_owned(),
+            header.value.unwrap_or_default().to_vec(),
+        )
+    };
+    let all = 0..headers.count();
+    // rdkafka panics on a name that is not UTF-8, and there is no other way to the header. It must
+    // not take the process down each time that the message is read.
+    all.map(|at| {
+        let read = catch_unwind(AssertUnwindSafe(|| header(at)));
+        read.unwrap_or_else(|_| (UNREADABLE_NAME.to_owned(), Vec::new()))
+    })
+    .collect()
 }
 
 fn away(error: KafkaError) -> BusError {
