@@ -199,6 +199,13 @@ impl Envelope {
         optional(headers, header::CORRELATION_ID).ok()?
     }
 
+    /// How often a record was replayed, likewise; 0 where it doesn't say.
+    #[must_use]
+    pub fn replays_of(headers: &[(String, Vec<u8>)]) -> u32 {
+        let count = optional(headers, header::REPLAY_COUNT).ok().flatten();
+        count.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
     /// The record's headers, in the order of the contract; what is `None` is left out.
     pub fn headers(&self) -> Vec<(String, Vec<u8>)> {
         let mut headers = Vec::with_capacity(9);

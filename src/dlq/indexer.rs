@@ -3,7 +3,6 @@
 
 use sqlx::{Connection as _, PgPool};
 use time::OffsetDateTime;
-use tracing::field::display;
 use uuid::Uuid;
 
 use crate::bus::topics::original_of;
@@ -65,7 +64,7 @@ impl Indexer {
                 dead_letter = id,
                 topic = letter.original_topic,
                 error = brief(letter.error.clone()),
-                event_id = letter.event_id.map(display),
+                event_id = letter.event_id.map(tracing::field::display),
                 correlation_id = letter.correlation_id,
                 replay_count = letter.replay_count,
                 "a dead letter arrived"

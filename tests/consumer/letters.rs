@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use aegis::bus::{Arrived, Place, Record};
-use aegis::consumer::Retried;
+use aegis::consumer::{self, Retried};
 use aegis::dlq::Indexer;
 use aegis::event::{DeadLetter, Original, digest_id, header};
+use aegis::postgres::retries;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -198,6 +199,55 @@ async fn a_letter_of_another_installation_is_linked_to_nobody() {
         .max_by_key(|one| one.id)
         .unwrap();
     assert_eq!(newest.previous_id, None);
+}
+
+/// The command again, as a replay of dead letter `from` publishes it.
+fn replayed(first: &Arrived, from: i64) -> Arrived {
+    let mut again = first.clone();
+    let (count, from) = (b"1".to_vec(), from.to_string().into_bytes());
+    let headers = &mut again.record.headers;
+    headers.push((header::REPLAY_COUNT.to_owned(), count));
+    headers.push((header::REPLAYED_FROM.to_owned(), from));
+    again
+}
+
+#[tokio::test]
+async fn a_replay_that_comes_while_its_message_still_waits_takes_its_place() {
+    let scene = Scene::new().await;
+    let first = scene.take("a", &command("k", "shop", "world", 70)).await;
+    // Its letter was published, indexed and replayed, and the process died before it forgot it.
+    let again = replayed(&first, 1);
+    scene.taking.take(&again, at(0)).await.unwrap();
+    // A repeat of the first life does not bring that back.
+    scene.taking.take(&first, at(0)).await.unwrap();
+    assert_eq!(scene.waiting().await, 1);
+    for due in [0, 1, 3, 7, 15] {
+        assert_eq!(scene.retry_at(at(due)).await, [Retried::Postponed]);
+    }
+    assert_eq!(scene.retry_at(at(31)).await, [Retried::Buried]);
+    assert_eq!(scene.letters().await[0].replay_count, 1);
+}
+
+#[tokio::test]
+async fn a_replay_that_comes_while_its_message_is_being_buried_is_not_lost() {
+    let scene = Scene::new().await;
+    let first = scene.take("a", &command("k", "shop", "world", 70)).await;
+    // A process that is paused between the letter's acknowledgement and the message's end.
+    let mut paused = scene.pool().begin().await.unwrap();
+    let waiting = retries::next_due(&mut paused, consumer::NAME, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let again = replayed(&first, 1);
+    let taken = async { scene.taking.take(&again, at(1)).await };
+    let resumed = async {
+        scene.until_somebody_waits_for_a_lock().await;
+        retries::remove(&mut paused, waiting.id).await.unwrap();
+        paused.commit().await.unwrap();
+    };
+    let (taken, ()) = tokio::join!(taken, resumed);
+    taken.unwrap();
+    assert_eq!(scene.waiting().await, 1, "the replay waits for its turn");
 }
 
 #[tokio::test]
