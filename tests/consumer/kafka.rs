@@ -4,6 +4,7 @@ use aegis::event::DeadLetter;
 
 use crate::raw;
 use crate::scene::{command, record};
+use crate::shared::members_of;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,6 +35,25 @@ async fn what_was_consumed_does_not_come_again_after_a_restart() {
     world.publish(&world.commands("b", 8, 8)).await;
     world.until_posted(28).await;
     world.until("SELECT count(*) FROM consumed_events", 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stopped_has_left_its_groups_so_that_the_next_one_need_not_wait() {
+    let world = World::new().await;
+    for round in 1..=3 {
+        let daemon = world.daemon().await;
+        world
+            .publish(&world.commands(&format!("r{round}"), 8, 8))
+            .await;
+        world.until_posted(8 * round).await;
+        assert_eq!(daemon.stop().await, Some(0));
+        for group in [
+            world.topic.name.clone(),
+            format!("{}.dlq", world.topic.name),
+        ] {
+            assert_eq!(members_of(&world.topic.brokers, &group), 0, "{group}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
