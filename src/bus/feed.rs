@@ -42,7 +42,7 @@ pub async fn feed(
         // What is in hand at the stop was not settled, and comes again.
         let wait = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             step = step => match step {
                 Err(error) => trouble.met(&error.to_string()),
                 Ok((handled, claimed)) => {
@@ -58,10 +58,11 @@ pub async fn feed(
         if wait > Duration::ZERO {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
             }
         }
     }
+    subscription.leave().await;
 }
 
 /// Tells a change once, and how long to wait.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::bus::topics::original_of;
 use crate::bus::{Arrived, Handled, Handler};
-use crate::event::{DeadLetter, Envelope, digest_id};
+use crate::event::{DeadLetter, Envelope, brief, digest_id};
 use crate::postgres::dead_letters::index::{self, NewLetter};
 use crate::postgres::{Failure, classify};
 use crate::resilience::failpoint;
@@ -65,9 +65,13 @@ impl Indexer {
             )
             .increment(1);
             tracing::error!(
-                dead_letter = id, topic = letter.original_topic, error = letter.error,
-                event_id = ?letter.event_id, correlation_id = letter.correlation_id,
-                replay_count = letter.replay_count, "a dead letter arrived"
+                dead_letter = id,
+                topic = letter.original_topic,
+                error = brief(letter.error.clone()),
+                event_id = letter.event_id.map(tracing::field::display),
+                correlation_id = letter.correlation_id,
+                replay_count = letter.replay_count,
+                "a dead letter arrived"
             );
         }
         Ok(added.len())
@@ -96,7 +100,8 @@ impl Indexer {
 fn new_letter(arrived: &Arrived, now: OffsetDateTime) -> NewLetter {
     let record = &arrived.record;
     let place = arrived.place.map(|place| (place.partition, place.offset));
-    let own_id = Envelope::id_of(&record.headers);
+    // Other services give a letter its event's id, which the letters of its next lives share.
+    let own_id = Envelope::id_of(&record.headers).filter(is_digest);
     let letter_id = match place {
         Some(_) => own_id,
         // Without a place, its bytes are all there is to know it by.
@@ -131,9 +136,14 @@ fn new_letter(arrived: &Arrived, now: OffsetDateTime) -> NewLetter {
             letter.failed_at = read.failed_at;
             letter.correlation_id = read.correlation_id.or(letter.correlation_id);
         }
-        Err(error) => letter.error = format!("not_a_dead_letter: {error}"),
+        Err(error) => letter.error = brief(format!("not_a_dead_letter: {error}")),
     }
     letter
+}
+
+/// Whether an id is one that [`digest_id`] makes.
+fn is_digest(id: &Uuid) -> bool {
+    id.get_version() == Some(uuid::Version::Custom)
 }
 
 fn letter_digest(topic: &str, payload: &[u8]) -> Uuid {

@@ -165,6 +165,22 @@ impl Scene {
             .balance
     }
 
+    /// Waits until a session of this database waits for another's lock.
+    pub(crate) async fn until_somebody_waits_for_a_lock(&self) {
+        let query = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let began = std::time::Instant::now();
+        while sqlx::query_scalar::<_, i64>(query)
+            .fetch_one(self.pool())
+            .await
+            .unwrap()
+            == 0
+        {
+            assert!(began.elapsed() < Duration::from_secs(10), "nobody waits");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// How many messages wait.
     pub(crate) async fn waiting(&self) -> i64 {
         let mut conn = self.pool().acquire().await.unwrap();
