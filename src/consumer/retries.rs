@@ -55,13 +55,22 @@ impl Retries {
         Self { shared, letters }
     }
 
-    /// Tries until stopped.
+    /// Tries until stopped. What is in hand at the stop is not committed, and is tried again: a bus
+    /// that is silent doesn't hold the stop up.
     pub async fn run(&self, stop: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = self.go_on() => {}
+        }
+    }
+
+    async fn go_on(&self) {
         let mut reconnect = Reconnect::default();
         let mut held = false;
         let mut forgotten_at = tokio::time::Instant::now();
         loop {
-            let wait = match self.pass(&stop).await {
+            let wait = match self.pass().await {
                 Ok(wait) => {
                     if std::mem::take(&mut held) {
                         tracing::info!("messages are tried again");
@@ -85,16 +94,15 @@ impl Retries {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.shared.parked.notified(), if !held => {}
-                () = stop.cancelled() => return,
             }
         }
     }
 
     /// All that is due; how long nothing is.
-    async fn pass(&self, stop: &CancellationToken) -> Result<Duration, ConsumerError> {
+    async fn pass(&self) -> Result<Duration, ConsumerError> {
         let mut conn = self.shared.pool.acquire().await?;
         let mut lane = Lane::default();
-        while !stop.is_cancelled() {
+        loop {
             let now = OffsetDateTime::now_utc();
             if let Retried::Idle(next) = self.retry_once(&mut conn, &mut lane, now).await? {
                 let wait =
@@ -102,7 +110,6 @@ impl Retries {
                 return Ok(wait.min(self.shared.options.poll));
             }
         }
-        Ok(Duration::ZERO)
     }
 
     /// One message that is due.

@@ -8,9 +8,10 @@ use aegis::dlq::Indexer;
 use aegis::event::{DeadLetter, Original, digest_id, header};
 use aegis::postgres::retries;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::scene::{START, Scene, at, command};
+use crate::scene::{START, Scene, TOPIC, arrived, at, command};
 
 /// A letter's record, as it lies on its topic.
 fn letter(event_id: Uuid, more: &[(&str, &str)], offset: i64) -> Arrived {
@@ -199,6 +200,38 @@ async fn a_letter_of_another_installation_is_linked_to_nobody() {
         .max_by_key(|one| one.id)
         .unwrap();
     assert_eq!(newest.previous_id, None);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_bus_that_is_silent_and_the_message_stays() {
+    let mut scene = Scene::new().await;
+    scene.lose_the_bus().await;
+    let mut silent = scene
+        .bus
+        .subscribe("letters", &["aegis.settlements.dlq"])
+        .unwrap();
+    let poison = Record {
+        topic: TOPIC.into(),
+        key: b"a".to_vec(),
+        headers: Vec::new(),
+        payload: b"{".to_vec(),
+    };
+    scene.taking.take(&arrived(poison), START).await.unwrap();
+    let stop = CancellationToken::new();
+    let stopped = async {
+        let _unanswered = silent.recv().await.unwrap();
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    let stopping = async {
+        tokio::select! {
+            () = scene.retrying.run(stop.clone()) => {}
+            () = stopped => {}
+        }
+    };
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, stopping).await.unwrap();
+    assert_eq!(scene.waiting().await, 1);
 }
 
 /// The command again, as a replay of dead letter `from` publishes it.
