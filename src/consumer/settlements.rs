@@ -1,6 +1,6 @@
 //! The half that takes messages from the bus.
 
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
 use super::command::{Verdict, attempt};
@@ -8,6 +8,7 @@ use super::message::message_of;
 use super::retries::CONFLICT_WAIT;
 use super::{ConsumerError, NAME, Shared};
 use crate::bus::{Arrived, Handled, Handler};
+use crate::postgres::in_time;
 use crate::postgres::retries::{self, Message, Standing};
 use crate::resilience::failpoint;
 
@@ -48,26 +49,44 @@ impl Settlements {
     /// [`ConsumerError`] where neither could be.
     pub async fn take(&self, arrived: &Arrived, now: OffsetDateTime) -> Result<(), ConsumerError> {
         let message = message_of(arrived);
+        let mut conn = self.shared.pool.acquire().await?;
+        let taken = self.take_over(&mut conn, &message, now).await;
+        if taken.is_err() {
+            conn.close_on_drop();
+        }
+        taken
+    }
+
+    async fn take_over(
+        &self,
+        conn: &mut PgConnection,
+        message: &Message,
+        now: OffsetDateTime,
+    ) -> Result<(), ConsumerError> {
+        let patience = self.shared.options.patience;
         for _ in 0..ATTEMPTS_MAX {
-            match self.try_once(&message, now).await {
+            match in_time(patience, self.try_once(conn, message, now)).await {
                 Err(error) if error.is_conflict() => {}
                 done => return done,
             }
         }
         // Others are in the way for longer: the partition doesn't wait for them.
-        let mut conn = self.shared.pool.acquire().await?;
         let standing = Standing {
             attempts: 0,
             next_attempt_at: now + CONFLICT_WAIT,
             last_error: Some("contended: other writers were in the way"),
         };
-        retries::park(&mut conn, NAME, &message, standing, now).await?;
+        in_time(patience, retries::park(conn, NAME, message, standing, now)).await?;
         self.shared.parked.notify_one();
         Ok(())
     }
 
-    async fn try_once(&self, message: &Message, now: OffsetDateTime) -> Result<(), ConsumerError> {
-        let mut conn = self.shared.pool.acquire().await?;
+    async fn try_once(
+        &self,
+        conn: &mut PgConnection,
+        message: &Message,
+        now: OffsetDateTime,
+    ) -> Result<(), ConsumerError> {
         let mut transaction = conn.begin().await?;
         let (topic, key) = (&message.topic, &message.key);
         let verdict = match retries::is_lane_taken(&mut transaction, NAME, topic, key).await? {

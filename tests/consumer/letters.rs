@@ -274,7 +274,7 @@ async fn a_replay_that_comes_while_its_message_is_being_buried_is_not_lost() {
     let again = replayed(&first, 1);
     let taken = async { scene.taking.take(&again, at(1)).await };
     let resumed = async {
-        scene.until_somebody_waits_for_a_lock().await;
+        scene.database.wait_until_blocked().await;
         retries::remove(&mut paused, waiting.id).await.unwrap();
         paused.commit().await.unwrap();
     };
