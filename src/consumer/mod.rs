@@ -45,7 +45,8 @@ pub struct Options {
     pub remembered: Duration,
     /// The topic that what was posted is told on.
     pub topic_transactions: String,
-    /// How long one message may take the database and the bus, see [`STEP_MAX`].
+    /// How long one message may take the database and the bus, see [`STEP_MAX`], and after how long a
+    /// claim is settled though it is not all done.
     pub patience: Duration,
 }
 

@@ -1,5 +1,7 @@
 //! The half that takes messages from the bus.
 
+use std::time::Instant;
+
 use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
@@ -23,7 +25,13 @@ pub struct Settlements {
 
 impl Handler for Settlements {
     async fn handle(&self, claim: &[Arrived]) -> Handled {
+        let began = Instant::now();
         for (done, arrived) in claim.iter().enumerate() {
+            // A member that settles nothing for minutes is expelled from its group, and one that
+            // joins waits for it.
+            if done > 0 && began.elapsed() >= self.shared.options.patience {
+                return Handled { done, held: None };
+            }
             if let Err(error) = self.take(arrived, OffsetDateTime::now_utc()).await {
                 return Handled {
                     done,
