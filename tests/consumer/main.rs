@@ -2,6 +2,7 @@
 //! an argument, and as processes on a real Kafka that are killed, doubled and cut off.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "tests state what must hold"
 )]
