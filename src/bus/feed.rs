@@ -13,7 +13,8 @@ const CLAIM_RECORDS_MAX: usize = 500;
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handled {
-    /// So many of its records, from the first on, are done with.
+    /// So many of its records, from the first on, are done with. The others come again: at once where
+    /// nothing is wrong.
     pub done: usize,
     /// Why the next one is not: a dependency is in trouble, and nothing is said about the record. It
     /// comes again after a while.

@@ -1,7 +1,7 @@
 //! The DLQ consumer: indexes what arrives on the `.dlq` topics, so that it can be found and decided
 //! on. Offsets move only after the rows are committed.
 
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::bus::topics::original_of;
 use crate::bus::{Arrived, Handled, Handler};
 use crate::event::{DeadLetter, Envelope, brief, digest_id};
 use crate::postgres::dead_letters::index::{self, NewLetter};
-use crate::postgres::{Failure, classify};
+use crate::postgres::{Failure, STEP_MAX, classify, in_time};
 use crate::resilience::failpoint;
 
 /// How often a claim is indexed again after another process indexed the same letters.
@@ -83,16 +83,28 @@ impl Indexer {
         now: OffsetDateTime,
     ) -> sqlx::Result<Vec<(i64, &'l NewLetter)>> {
         let mut conn = self.pool.acquire().await?;
-        let mut transaction = conn.begin().await?;
-        let mut added = Vec::new();
-        for letter in letters {
-            if let Some(id) = index::add(&mut transaction, letter, now).await? {
-                added.push((id, letter));
-            }
+        let added = in_time(STEP_MAX, add(&mut conn, letters, now)).await;
+        if added.is_err() {
+            conn.close_on_drop();
         }
-        transaction.commit().await?;
-        Ok(added)
+        added
     }
+}
+
+async fn add<'l>(
+    conn: &mut PgConnection,
+    letters: &'l [NewLetter],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<(i64, &'l NewLetter)>> {
+    let mut transaction = conn.begin().await?;
+    let mut added = Vec::new();
+    for letter in letters {
+        if let Some(id) = index::add(&mut transaction, letter, now).await? {
+            added.push((id, letter));
+        }
+    }
+    transaction.commit().await?;
+    Ok(added)
 }
 
 /// What the index keeps of a record. One that is no dead letter is kept, too: nothing is lost, and

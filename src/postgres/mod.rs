@@ -222,6 +222,27 @@ pub(crate) fn unreadable(what: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{what} {value:?} in the database is not known here").into())
 }
 
+/// Longer than a server gives a statement, and than the bus gives a claim: what takes longer is a
+/// server that is gone without a word.
+pub const STEP_MAX: Duration = Duration::from_secs(60);
+
+/// A step of work over a connection, within a time. Where it fails, the connection is of no more
+/// use: its client closes it.
+///
+/// # Errors
+/// The step's own; an I/O error where nothing came back in time.
+pub async fn in_time<T, E: From<sqlx::Error>>(
+    patience: Duration,
+    step: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let silent = |_| {
+        let reason = format!("nothing came back within {} s", patience.as_secs());
+        sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, reason))
+    };
+    let ended = tokio::time::timeout(patience, step).await;
+    ended.map_err(silent)?
+}
+
 /// Text as PostgreSQL can store it: U+0000 becomes U+FFFD.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {

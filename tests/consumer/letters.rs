@@ -8,9 +8,10 @@ use aegis::dlq::Indexer;
 use aegis::event::{DeadLetter, Original, digest_id, header};
 use aegis::postgres::retries;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::scene::{START, Scene, at, command};
+use crate::scene::{START, Scene, TOPIC, arrived, at, command};
 
 /// A letter's record, as it lies on its topic.
 fn letter(event_id: Uuid, more: &[(&str, &str)], offset: i64) -> Arrived {
@@ -201,6 +202,38 @@ async fn a_letter_of_another_installation_is_linked_to_nobody() {
     assert_eq!(newest.previous_id, None);
 }
 
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_bus_that_is_silent_and_the_message_stays() {
+    let mut scene = Scene::new().await;
+    scene.lose_the_bus().await;
+    let mut silent = scene
+        .bus
+        .subscribe("letters", &["aegis.settlements.dlq"])
+        .unwrap();
+    let poison = Record {
+        topic: TOPIC.into(),
+        key: b"a".to_vec(),
+        headers: Vec::new(),
+        payload: b"{".to_vec(),
+    };
+    scene.taking.take(&arrived(poison), START).await.unwrap();
+    let stop = CancellationToken::new();
+    let stopped = async {
+        let _unanswered = silent.recv().await.unwrap();
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    let stopping = async {
+        tokio::select! {
+            () = scene.retrying.run(stop.clone()) => {}
+            () = stopped => {}
+        }
+    };
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, stopping).await.unwrap();
+    assert_eq!(scene.waiting().await, 1);
+}
+
 /// The command again, as a replay of dead letter `from` publishes it.
 fn replayed(first: &Arrived, from: i64) -> Arrived {
     let mut again = first.clone();
@@ -241,7 +274,7 @@ async fn a_replay_that_comes_while_its_message_is_being_buried_is_not_lost() {
     let again = replayed(&first, 1);
     let taken = async { scene.taking.take(&again, at(1)).await };
     let resumed = async {
-        scene.until_somebody_waits_for_a_lock().await;
+        scene.database.wait_until_blocked().await;
         retries::remove(&mut paused, waiting.id).await.unwrap();
         paused.commit().await.unwrap();
     };

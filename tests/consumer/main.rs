@@ -23,5 +23,6 @@ mod many;
 mod raw;
 mod scene;
 mod schedule;
+mod silence;
 mod unreadable;
 mod world;

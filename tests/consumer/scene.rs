@@ -34,6 +34,7 @@ pub(crate) fn options() -> Options {
         poll: Duration::from_millis(100),
         remembered: Duration::from_secs(3_600),
         topic_transactions: "aegis.transactions".into(),
+        patience: consumer::STEP_MAX,
     }
 }
 
@@ -163,22 +164,6 @@ impl Scene {
         read_wallet(self.pool(), &self.ledger, "shop", "NGN")
             .await
             .balance
-    }
-
-    /// Waits until a session of this database waits for another's lock.
-    pub(crate) async fn until_somebody_waits_for_a_lock(&self) {
-        let query = "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let began = std::time::Instant::now();
-        while sqlx::query_scalar::<_, i64>(query)
-            .fetch_one(self.pool())
-            .await
-            .unwrap()
-            == 0
-        {
-            assert!(began.elapsed() < Duration::from_secs(10), "nobody waits");
-            tokio::task::yield_now().await;
-        }
     }
 
     /// How many messages wait.
