@@ -47,7 +47,7 @@ lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 
 bench: prerequisites ## figures of this machine, each beside its floor
 	$(STACK) && cargo build --release --locked --bins && \
-	  for bench in post api relay verify; do target/release/aegisctl bench $$bench; done
+	  for bench in post api daemons relay verify; do target/release/aegisctl bench $$bench; done
 
 clean: ## stop the parts, remove their data and what was built
 	dev/stack erase --yes

@@ -21,7 +21,7 @@ use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 pub use dead_letter::{
-    DeadLetter, Original, PayloadEncoding, Text, digest_id, header_pairs, headers_of,
+    DeadLetter, Original, PayloadEncoding, Text, brief, digest_id, header_pairs, headers_of,
 };
 pub use transaction::{PostedEntry, TransactionPosted};
 pub use transfer::TransferRequested;
@@ -197,6 +197,13 @@ impl Envelope {
     #[must_use]
     pub fn correlation_id_of(headers: &[(String, Vec<u8>)]) -> Option<&str> {
         optional(headers, header::CORRELATION_ID).ok()?
+    }
+
+    /// How often a record was replayed, likewise; 0 where it doesn't say.
+    #[must_use]
+    pub fn replays_of(headers: &[(String, Vec<u8>)]) -> u32 {
+        let count = optional(headers, header::REPLAY_COUNT).ok().flatten();
+        count.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     /// The record's headers, in the order of the contract; what is `None` is left out.

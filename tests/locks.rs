@@ -290,7 +290,6 @@ async fn an_owner_that_pauses_beyond_its_lease_does_no_harm() {
         .unwrap();
     let late = tokio::spawn(poster(&paused, "late"));
     scene.database.wait_until_blocked().await;
-    assert_eq!(scene.locked().await, 2);
     paused.freeze();
     scene.until_locked(0).await;
     somebody.rollback().await.unwrap();
@@ -306,6 +305,28 @@ async fn an_owner_that_pauses_beyond_its_lease_does_no_harm() {
         .iter()
         .for_each(|(status, _)| assert_eq!(*status, 201));
     assert_eq!(scene.balance("shop").await, 1 + 20 + 1 + 1);
+    scene.is_intact();
+}
+
+/// It has decided on what the wallets held before its pause, and goes on to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_pauses_before_it_writes_decides_anew() {
+    let scene = Scene::new().await;
+    let stopping = scene.settings.clone();
+    let stopping = stopping.with("AEGIS_FAILPOINTS", "posting.commits=stop@2");
+    let (mut paused, other) = (stopping.start().await, scene.settings.start().await);
+    assert_eq!(poster(&paused, "first").await.0, 201);
+    scene.until_locked(0).await;
+    let late = tokio::spawn(poster(&paused, "late"));
+    paused.logged("a fail point is reached").await;
+    scene.until_locked(0).await;
+    for n in 0..20 {
+        assert_eq!(poster(&other, &format!("other-{n}")).await.0, 201);
+    }
+    assert!(!late.is_finished());
+    paused.thaw();
+    assert_eq!(late.await.unwrap().0, 201);
+    assert_eq!(scene.balance("shop").await, 1 + 20 + 1);
     scene.is_intact();
 }
 

@@ -13,7 +13,8 @@ const CLAIM_RECORDS_MAX: usize = 500;
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handled {
-    /// So many of its records, from the first on, are done with.
+    /// So many of its records, from the first on, are done with. The others come again: at once where
+    /// nothing is wrong.
     pub done: usize,
     /// Why the next one is not: a dependency is in trouble, and nothing is said about the record. It
     /// comes again after a while.
@@ -42,7 +43,7 @@ pub async fn feed(
         // What is in hand at the stop was not settled, and comes again.
         let wait = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             step = step => match step {
                 Err(error) => trouble.met(&error.to_string()),
                 Ok((handled, claimed)) => {
@@ -58,10 +59,11 @@ pub async fn feed(
         if wait > Duration::ZERO {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
             }
         }
     }
+    subscription.leave().await;
 }
 
 /// Tells a change once, and how long to wait.

@@ -61,4 +61,13 @@ impl Subscription {
             }
         }
     }
+
+    /// Ends it, and has its group know, so that the next member need not wait for the time-out of
+    /// this one. What was not settled comes again.
+    pub async fn leave(self) {
+        match self {
+            Self::Kafka(subscription) => subscription.leave().await,
+            Self::Local(_) => {}
+        }
+    }
 }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{ConsumerError, NAME};
 use crate::engine::{PostError, Request, post_within};
-use crate::event::{Envelope, EventError, EventType, TransferRequested};
+use crate::event::{Envelope, EventError, EventType, TransferRequested, brief};
 use crate::ledger::{Command, Details, LedgerName, Outcome};
 use crate::postgres::retries::Message;
 use crate::postgres::{consumed, ledgers};
@@ -44,7 +44,7 @@ pub(super) async fn attempt(
     let (ledger, command) = match read(message) {
         Ok(Read::Transfer { ledger, command }) => (ledger, command),
         Ok(Read::NotForUs) => return Ok(Verdict::Done),
-        Err(reason) => return Ok(Verdict::Unreadable(reason)),
+        Err(reason) => return Ok(Verdict::Unreadable(brief(reason))),
     };
     let mut step = conn.begin().await?;
     if !consumed::note(&mut step, NAME, message.event_id, now).await? {
@@ -61,7 +61,7 @@ pub(super) async fn attempt(
         Err(error) => return Err(error),
     };
     step.rollback().await?;
-    Ok(Verdict::Failed(failure))
+    Ok(Verdict::Failed(brief(failure)))
 }
 
 /// Posts a transfer; why not, where the ledger says no.

@@ -29,7 +29,6 @@ pub(super) fn message_of(arrived: &Arrived) -> Message {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that fails says where")]
 mod tests {
     use super::*;
     use crate::bus::{Place, Record};

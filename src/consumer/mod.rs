@@ -26,6 +26,7 @@ use crate::engine::PostError;
 use crate::postgres::{Failure, blames_values, classify};
 use crate::resilience::backoff::Schedule;
 
+pub use crate::postgres::STEP_MAX;
 pub use retries::{Lane, Retried, Retries};
 pub use settlements::Settlements;
 
@@ -44,6 +45,9 @@ pub struct Options {
     pub remembered: Duration,
     /// The topic that what was posted is told on.
     pub topic_transactions: String,
+    /// How long one message may take the database and the bus, see [`STEP_MAX`], and after how long a
+    /// claim is settled though it is not all done.
+    pub patience: Duration,
 }
 
 /// What the two halves of the consumer share.

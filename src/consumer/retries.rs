@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Verdict, attempt};
-use super::{ConsumerError, NAME, Shared};
+use super::{ConsumerError, NAME, Options, Shared};
 use crate::bus::{Bus, PublishError, Record, topics};
 use crate::event::{DeadLetter, Original};
-use crate::postgres::consumed;
 use crate::postgres::retries::{self, Parked, Standing};
+use crate::postgres::{consumed, in_time};
 use crate::resilience::backoff::Reconnect;
 use crate::resilience::failpoint;
 
@@ -55,13 +55,22 @@ impl Retries {
         Self { shared, letters }
     }
 
-    /// Tries until stopped.
+    /// Tries until stopped. What is in hand at the stop is not committed, and is tried again: a bus
+    /// that is silent doesn't hold the stop up.
     pub async fn run(&self, stop: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = self.go_on() => {}
+        }
+    }
+
+    async fn go_on(&self) {
         let mut reconnect = Reconnect::default();
         let mut held = false;
         let mut forgotten_at = tokio::time::Instant::now();
         loop {
-            let wait = match self.pass(&stop).await {
+            let wait = match self.pass().await {
                 Ok(wait) => {
                     if std::mem::take(&mut held) {
                         tracing::info!("messages are tried again");
@@ -85,24 +94,29 @@ impl Retries {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.shared.parked.notified(), if !held => {}
-                () = stop.cancelled() => return,
             }
         }
     }
 
     /// All that is due; how long nothing is.
-    async fn pass(&self, stop: &CancellationToken) -> Result<Duration, ConsumerError> {
+    async fn pass(&self) -> Result<Duration, ConsumerError> {
         let mut conn = self.shared.pool.acquire().await?;
         let mut lane = Lane::default();
-        while !stop.is_cancelled() {
+        let Options { poll, patience, .. } = self.shared.options;
+        loop {
             let now = OffsetDateTime::now_utc();
-            if let Retried::Idle(next) = self.retry_once(&mut conn, &mut lane, now).await? {
-                let wait =
-                    next.map_or(self.shared.options.poll, |next| (next - now).unsigned_abs());
-                return Ok(wait.min(self.shared.options.poll));
+            match in_time(patience, self.retry_once(&mut conn, &mut lane, now)).await {
+                Ok(Retried::Idle(next)) => {
+                    let wait = next.map_or(poll, |next| (next - now).unsigned_abs());
+                    return Ok(wait.min(poll));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    conn.close_on_drop();
+                    return Err(error);
+                }
             }
         }
-        Ok(Duration::ZERO)
     }
 
     /// One message that is due.
@@ -238,7 +252,9 @@ impl Retries {
         let mut conn = self.shared.pool.acquire().await?;
         let mut all = 0;
         loop {
-            let some = consumed::forget_before(&mut conn, before, FORGET_ROWS).await?;
+            let some = consumed::forget_before(&mut conn, before, FORGET_ROWS);
+            let some = in_time(self.shared.options.patience, some).await;
+            let some = some.inspect_err(|_| conn.close_on_drop())?;
             all += some;
             if some == 0 {
                 return Ok(all);

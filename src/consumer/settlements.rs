@@ -1,6 +1,8 @@
 //! The half that takes messages from the bus.
 
-use sqlx::Connection as _;
+use std::time::Instant;
+
+use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
 use super::command::{Verdict, attempt};
@@ -8,6 +10,7 @@ use super::message::message_of;
 use super::retries::CONFLICT_WAIT;
 use super::{ConsumerError, NAME, Shared};
 use crate::bus::{Arrived, Handled, Handler};
+use crate::postgres::in_time;
 use crate::postgres::retries::{self, Message, Standing};
 use crate::resilience::failpoint;
 
@@ -22,7 +25,13 @@ pub struct Settlements {
 
 impl Handler for Settlements {
     async fn handle(&self, claim: &[Arrived]) -> Handled {
+        let began = Instant::now();
         for (done, arrived) in claim.iter().enumerate() {
+            // A member that settles nothing for minutes is expelled from its group, and one that
+            // joins waits for it.
+            if done > 0 && began.elapsed() >= self.shared.options.patience {
+                return Handled { done, held: None };
+            }
             if let Err(error) = self.take(arrived, OffsetDateTime::now_utc()).await {
                 return Handled {
                     done,
@@ -48,26 +57,44 @@ impl Settlements {
     /// [`ConsumerError`] where neither could be.
     pub async fn take(&self, arrived: &Arrived, now: OffsetDateTime) -> Result<(), ConsumerError> {
         let message = message_of(arrived);
+        let mut conn = self.shared.pool.acquire().await?;
+        let taken = self.take_over(&mut conn, &message, now).await;
+        if taken.is_err() {
+            conn.close_on_drop();
+        }
+        taken
+    }
+
+    async fn take_over(
+        &self,
+        conn: &mut PgConnection,
+        message: &Message,
+        now: OffsetDateTime,
+    ) -> Result<(), ConsumerError> {
+        let patience = self.shared.options.patience;
         for _ in 0..ATTEMPTS_MAX {
-            match self.try_once(&message, now).await {
+            match in_time(patience, self.try_once(conn, message, now)).await {
                 Err(error) if error.is_conflict() => {}
                 done => return done,
             }
         }
         // Others are in the way for longer: the partition doesn't wait for them.
-        let mut conn = self.shared.pool.acquire().await?;
         let standing = Standing {
             attempts: 0,
             next_attempt_at: now + CONFLICT_WAIT,
             last_error: Some("contended: other writers were in the way"),
         };
-        retries::park(&mut conn, NAME, &message, standing, now).await?;
+        in_time(patience, retries::park(conn, NAME, message, standing, now)).await?;
         self.shared.parked.notify_one();
         Ok(())
     }
 
-    async fn try_once(&self, message: &Message, now: OffsetDateTime) -> Result<(), ConsumerError> {
-        let mut conn = self.shared.pool.acquire().await?;
+    async fn try_once(
+        &self,
+        conn: &mut PgConnection,
+        message: &Message,
+        now: OffsetDateTime,
+    ) -> Result<(), ConsumerError> {
         let mut transaction = conn.begin().await?;
         let (topic, key) = (&message.topic, &message.key);
         let verdict = match retries::is_lane_taken(&mut transaction, NAME, topic, key).await? {

@@ -41,6 +41,7 @@ impl Consumers {
             poll: config.consumer.poll,
             remembered: config.consumer.remembered,
             topic_transactions: kafka.topic_transactions.clone(),
+            patience: consumer::STEP_MAX,
         };
         let group = &kafka.consumer_group;
         let settlements = bus.subscribe(group, &[&kafka.topic_settlements])?;

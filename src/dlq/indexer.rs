@@ -1,15 +1,15 @@
 //! The DLQ consumer: indexes what arrives on the `.dlq` topics, so that it can be found and decided
 //! on. Offsets move only after the rows are committed.
 
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::bus::topics::original_of;
 use crate::bus::{Arrived, Handled, Handler};
-use crate::event::{DeadLetter, Envelope, digest_id};
+use crate::event::{DeadLetter, Envelope, brief, digest_id};
 use crate::postgres::dead_letters::index::{self, NewLetter};
-use crate::postgres::{Failure, classify};
+use crate::postgres::{Failure, STEP_MAX, classify, in_time};
 use crate::resilience::failpoint;
 
 /// How often a claim is indexed again after another process indexed the same letters.
@@ -65,9 +65,13 @@ impl Indexer {
             )
             .increment(1);
             tracing::error!(
-                dead_letter = id, topic = letter.original_topic, error = letter.error,
-                event_id = ?letter.event_id, correlation_id = letter.correlation_id,
-                replay_count = letter.replay_count, "a dead letter arrived"
+                dead_letter = id,
+                topic = letter.original_topic,
+                error = brief(letter.error.clone()),
+                event_id = letter.event_id.map(tracing::field::display),
+                correlation_id = letter.correlation_id,
+                replay_count = letter.replay_count,
+                "a dead letter arrived"
             );
         }
         Ok(added.len())
@@ -79,16 +83,28 @@ impl Indexer {
         now: OffsetDateTime,
     ) -> sqlx::Result<Vec<(i64, &'l NewLetter)>> {
         let mut conn = self.pool.acquire().await?;
-        let mut transaction = conn.begin().await?;
-        let mut added = Vec::new();
-        for letter in letters {
-            if let Some(id) = index::add(&mut transaction, letter, now).await? {
-                added.push((id, letter));
-            }
+        let added = in_time(STEP_MAX, add(&mut conn, letters, now)).await;
+        if added.is_err() {
+            conn.close_on_drop();
         }
-        transaction.commit().await?;
-        Ok(added)
+        added
     }
+}
+
+async fn add<'l>(
+    conn: &mut PgConnection,
+    letters: &'l [NewLetter],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<(i64, &'l NewLetter)>> {
+    let mut transaction = conn.begin().await?;
+    let mut added = Vec::new();
+    for letter in letters {
+        if let Some(id) = index::add(&mut transaction, letter, now).await? {
+            added.push((id, letter));
+        }
+    }
+    transaction.commit().await?;
+    Ok(added)
 }
 
 /// What the index keeps of a record. One that is no dead letter is kept, too: nothing is lost, and
@@ -96,7 +112,8 @@ impl Indexer {
 fn new_letter(arrived: &Arrived, now: OffsetDateTime) -> NewLetter {
     let record = &arrived.record;
     let place = arrived.place.map(|place| (place.partition, place.offset));
-    let own_id = Envelope::id_of(&record.headers);
+    // Other services give a letter its event's id, which the letters of its next lives share.
+    let own_id = Envelope::id_of(&record.headers).filter(is_digest);
     let letter_id = match place {
         Some(_) => own_id,
         // Without a place, its bytes are all there is to know it by.
@@ -131,9 +148,14 @@ fn new_letter(arrived: &Arrived, now: OffsetDateTime) -> NewLetter {
             letter.failed_at = read.failed_at;
             letter.correlation_id = read.correlation_id.or(letter.correlation_id);
         }
-        Err(error) => letter.error = format!("not_a_dead_letter: {error}"),
+        Err(error) => letter.error = brief(format!("not_a_dead_letter: {error}")),
     }
     letter
+}
+
+/// Whether an id is one that [`digest_id`] makes.
+fn is_digest(id: &Uuid) -> bool {
+    id.get_version() == Some(uuid::Version::Custom)
 }
 
 fn letter_digest(topic: &str, payload: &[u8]) -> Uuid {

@@ -265,6 +265,19 @@ impl DeadLetter {
     }
 }
 
+/// The longest reason, in bytes: it may quote what somebody sent.
+const REASON_BYTES_MAX: usize = 1_000;
+
+/// As much of a reason as a person reads.
+#[must_use]
+pub fn brief(mut reason: String) -> String {
+    if reason.len() > REASON_BYTES_MAX {
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        reason.push('…');
+    }
+    reason
+}
+
 /// A UUIDv8 (RFC 9562) that the same parts always make, for what came without an id.
 #[must_use]
 pub fn digest_id(parts: &[&[u8]]) -> Uuid {

@@ -222,6 +222,27 @@ pub(crate) fn unreadable(what: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{what} {value:?} in the database is not known here").into())
 }
 
+/// Longer than a server gives a statement, and than the bus gives a claim: what takes longer is a
+/// server that is gone without a word.
+pub const STEP_MAX: Duration = Duration::from_secs(60);
+
+/// A step of work over a connection, within a time. Where it fails, the connection is of no more
+/// use: its client closes it.
+///
+/// # Errors
+/// The step's own; an I/O error where nothing came back in time.
+pub async fn in_time<T, E: From<sqlx::Error>>(
+    patience: Duration,
+    step: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let silent = |_| {
+        let reason = format!("nothing came back within {} s", patience.as_secs());
+        sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, reason))
+    };
+    let ended = tokio::time::timeout(patience, step).await;
+    ended.map_err(silent)?
+}
+
 /// Text as PostgreSQL can store it: U+0000 becomes U+FFFD.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
@@ -230,13 +251,30 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether the values are to blame for a failure: they can't be read as what they should be, or
-/// break a constraint. Another attempt with the same values fails again.
+/// The longest text that is indexed; an entry of an index ends at 2,704 bytes.
+const INDEXED_BYTES_MAX: usize = 2_000;
+
+/// Text as an index can hold it: what is too long is cut off.
+pub(crate) fn indexable(text: &str) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(INDEXED_BYTES_MAX);
+    match storable(&text[..end]) {
+        Cow::Owned(longer) if longer.len() > INDEXED_BYTES_MAX => {
+            let end = longer.floor_char_boundary(INDEXED_BYTES_MAX);
+            Cow::Owned(longer[..end].to_owned())
+        }
+        fits => fits,
+    }
+}
+
+/// Whether the values are to blame for a failure: they can't be read as what they should be,
+/// break a constraint or a limit. Another attempt with the same values fails again.
 #[must_use]
 pub fn blames_values(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    // Classes 22 (data exception) and 23 (integrity constraint violation) of SQLSTATE.
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    // Classes 22 (data exception), 23 (integrity constraint violation) and 54 (program limit
+    // exceeded, such as a value too long for an index) of SQLSTATE.
+    let blamed = ["22", "23", "54"];
+    code.is_some_and(|code| blamed.iter().any(|class| code.starts_with(class)))
 }
 
 /// Whether a lock was waited for until the time for it was over.

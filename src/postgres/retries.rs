@@ -1,7 +1,10 @@
 //! Messages that failed and wait for another attempt, and those behind them of the same key.
 //!
 //! A *lane* is what is ordered: a consumer's messages of one topic and key. Of a lane only the first
-//! may be attempted. A message without a key is a lane of its own.
+//! may be attempted. A message without a key is a lane of its own. Keys are compared by their hashes:
+//! a key may be longer than an index's entry.
+
+mod park;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -9,7 +12,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{storable, unreadable};
-use crate::event::{Text, header_pairs, headers_of};
+use crate::event::{Text, headers_of};
+
+pub use park::park;
+
+type Headers = Vec<(String, Vec<u8>)>;
 
 /// A consumer's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,50 +73,20 @@ pub async fn is_lane_taken(
         return Ok(false);
     }
     sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM consumer_retries
-                        WHERE consumer = $1 AND topic = $2 AND key = $3)",
+        // The comparison of rows leaves the planner one index to go by, here and below.
+        "SELECT EXISTS (
+             SELECT FROM (
+                 SELECT b.consumer, b.topic, b.key FROM consumer_retries b
+                 WHERE (b.consumer, b.topic, sha256(b.key)) >= ($1, $2, sha256($3))
+                 ORDER BY b.consumer, b.topic, sha256(b.key), b.id LIMIT 1
+             ) b
+             WHERE b.consumer = $1 AND b.topic = $2 AND b.key = $3)",
     )
     .bind(consumer)
     .bind(topic)
     .bind(key)
     .fetch_one(conn)
     .await
-}
-
-/// Parks a message. One that waits already stays as it is.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn park(
-    conn: &mut PgConnection,
-    consumer: &str,
-    message: &Message,
-    standing: Standing<'_>,
-    now: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let headers = serde_json::to_string(&header_pairs(&message.headers))
-        .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    sqlx::query(
-        "INSERT INTO consumer_retries (
-             consumer, event_id, topic, key, headers, payload, correlation_id, attempts,
-             next_attempt_at, last_error, created_at
-         ) VALUES ($1, $2, $3, $4, $5::json, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT ON CONSTRAINT consumer_retries_event_key DO NOTHING",
-    )
-    .bind(consumer)
-    .bind(message.event_id)
-    .bind(&message.topic)
-    .bind(&message.key)
-    .bind(headers)
-    .bind(&message.payload)
-    .bind(message.correlation_id.as_deref().map(storable))
-    .bind(i32::try_from(standing.attempts).unwrap_or(i32::MAX))
-    .bind(standing.next_attempt_at)
-    .bind(standing.last_error.map(storable))
-    .bind(now)
-    .execute(conn)
-    .await
-    .map(|_| ())
 }
 
 /// Locks a message that may be attempted now: the first of its lane, and in nobody else's hands.
@@ -124,10 +101,11 @@ pub async fn next_due(
     let row = sqlx::query(
         "SELECT r.*, r.headers::text AS pairs FROM consumer_retries r
          WHERE consumer = $1 AND next_attempt_at <= $2
-           AND (key = '' OR NOT EXISTS (
-                    SELECT FROM consumer_retries b
-                    WHERE b.consumer = r.consumer AND b.topic = r.topic AND b.key = r.key
-                      AND b.id < r.id))
+           AND (key = '' OR id = (
+                    SELECT b.id FROM consumer_retries b
+                    WHERE (b.consumer, b.topic, sha256(b.key))
+                          >= (r.consumer, r.topic, sha256(r.key))
+                    ORDER BY b.consumer, b.topic, sha256(b.key), b.id LIMIT 1))
          ORDER BY next_attempt_at, id LIMIT 1
          FOR UPDATE OF r SKIP LOCKED",
     )
@@ -154,9 +132,11 @@ pub async fn next_of_lane(
     }
     let row = sqlx::query(
         "SELECT r.*, r.headers::text AS pairs FROM consumer_retries r
-         WHERE consumer = $1 AND topic = $2 AND key = $3 AND next_attempt_at <= $4
-           AND id = (SELECT min(id) FROM consumer_retries b
-                     WHERE b.consumer = $1 AND b.topic = $2 AND b.key = $3)
+         WHERE consumer = $1 AND topic = $2 AND sha256(key) = sha256($3)
+           AND next_attempt_at <= $4
+           AND id = (SELECT b.id FROM consumer_retries b
+                     WHERE (b.consumer, b.topic, sha256(b.key)) >= ($1, $2, sha256($3))
+                     ORDER BY b.consumer, b.topic, sha256(b.key), b.id LIMIT 1)
          FOR UPDATE OF r SKIP LOCKED",
     )
     .bind(consumer)
@@ -231,10 +211,14 @@ pub async fn depth(conn: &mut PgConnection) -> sqlx::Result<(i64, Option<OffsetD
         .await
 }
 
-fn from_row(row: &PgRow) -> sqlx::Result<Parked> {
+fn headers_from(row: &PgRow) -> sqlx::Result<Headers> {
     let pairs: &str = row.try_get("pairs")?;
     let headers = serde_json::from_str::<Vec<(String, Text)>>(pairs).ok();
     let headers = headers.and_then(|pairs| headers_of(&pairs).ok());
+    headers.ok_or_else(|| unreadable("headers of a message", pairs))
+}
+
+fn from_row(row: &PgRow) -> sqlx::Result<Parked> {
     let attempts: i32 = row.try_get("attempts")?;
     Ok(Parked {
         id: row.try_get("id")?,
@@ -242,7 +226,7 @@ fn from_row(row: &PgRow) -> sqlx::Result<Parked> {
             event_id: row.try_get("event_id")?,
             topic: row.try_get("topic")?,
             key: row.try_get("key")?,
-            headers: headers.ok_or_else(|| unreadable("headers of a message", pairs))?,
+            headers: headers_from(row)?,
             payload: row.try_get("payload")?,
             correlation_id: row.try_get("correlation_id")?,
         },

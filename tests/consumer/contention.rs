@@ -1,9 +1,13 @@
 //! Trouble that says nothing about the message.
 
-use aegis::consumer::Retried;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis::bus::{Bus, Handled, Handler as _};
+use aegis::consumer::{self, Options, Retried};
 use sqlx::Connection as _;
 
-use crate::scene::{START, Scene, TOPIC, arrived, at, command, record};
+use crate::scene::{START, Scene, TOPIC, arrived, at, command, options, record};
 
 #[tokio::test]
 async fn a_wallet_that_somebody_holds_locked_holds_no_partition_up_and_counts_nothing() {
@@ -27,6 +31,38 @@ async fn a_wallet_that_somebody_holds_locked_holds_no_partition_up_and_counts_no
     transaction.rollback().await.unwrap();
     assert_eq!(scene.retry_at(at(1)).await, [Retried::Done]);
     assert_eq!(scene.balance().await, 70);
+}
+
+#[tokio::test]
+async fn a_claim_that_takes_long_is_settled_in_between() {
+    let scene = Scene::new().await;
+    let pool = scene.database.settings().posting_pool(1);
+    let options = Options {
+        patience: Duration::from_secs(2),
+        ..options()
+    };
+    let letters = Arc::new(Bus::Local(scene.bus.clone()));
+    let (taking, _) = consumer::new(pool, letters, options);
+    let claim =
+        ["a", "b", "c"].map(|key| arrived(record(TOPIC, key, &command(key, "world", "shop", 1))));
+    let mut other = scene.pool().acquire().await.unwrap();
+    let mut transaction = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM wallets WHERE address = 'shop' FOR UPDATE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    // The first takes longer than that: a member that settles nothing for minutes is expelled.
+    let settled = Handled {
+        done: 1,
+        held: None,
+    };
+    assert_eq!(taking.handle(&claim).await, settled);
+    transaction.rollback().await.unwrap();
+    let all = Handled {
+        done: 3,
+        held: None,
+    };
+    assert_eq!(taking.handle(&claim).await, all);
 }
 
 #[tokio::test]

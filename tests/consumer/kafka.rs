@@ -1,8 +1,12 @@
 //! Commands on a real Kafka, consumed by real daemons.
 
+use std::time::{Duration, Instant};
+
 use aegis::event::DeadLetter;
 
+use crate::raw;
 use crate::scene::{command, record};
+use crate::shared::{PATIENCE, members_of};
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,6 +40,25 @@ async fn what_was_consumed_does_not_come_again_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stopped_has_left_its_groups_so_that_the_next_one_need_not_wait() {
+    let world = World::new().await;
+    for round in 1..=3 {
+        let daemon = world.daemon().await;
+        world
+            .publish(&world.commands(&format!("r{round}"), 8, 8))
+            .await;
+        world.until_posted(8 * round).await;
+        assert_eq!(daemon.stop().await, Some(0));
+        for group in [
+            world.topic.name.clone(),
+            format!("{}.dlq", world.topic.name),
+        ] {
+            assert_eq!(members_of(&world.topic.brokers, &group), 0, "{group}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poison_message_first_in_its_partition_holds_nobody_up_and_is_kept_byte_for_byte() {
     let world = World::new().await;
     let poison = world.poison("key-0");
@@ -52,6 +75,27 @@ async fn a_poison_message_first_in_its_partition_holds_nobody_up_and_is_kept_byt
     let read = DeadLetter::from_json(&letter.letter).unwrap();
     assert_eq!(read.payload().unwrap(), poison.payload);
     assert_eq!(read.original_topic, poison.topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_no_text_ends_no_daemon_and_shows_in_the_dead_letter() {
+    let world = World::new().await;
+    let headers = [(&b"\xff\xfe"[..], &b"x"[..]), (b"named", b"y")];
+    raw::produce(
+        &world.topic.brokers,
+        &world.commands_topic(),
+        b"{",
+        &headers,
+    );
+    world.publish(&world.commands("a", 10, 4)).await;
+    let daemon = world.daemon().await;
+    world.assert_posted_once(10).await;
+    world.until_letters(1).await;
+    let read = DeadLetter::from_json(&world.letters().await.remove(0).letter).unwrap();
+    let wanted = [("\u{fffd}", ""), ("named", "y")];
+    let wanted = wanted.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    assert_eq!(read.headers().unwrap(), wanted);
+    assert_eq!(daemon.stop().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +214,7 @@ async fn commands_that_come_while_kafka_is_killed_and_back_are_posted_once() {
 async fn the_metrics_tell_of_breakers_letters_and_messages() {
     let world = World::new().await;
     let daemon = world.daemon().await;
-    world.publish(&[world.poison("key-0")]).await;
+    world.publish(&[world.poison("poison")]).await;
     world.publish(&world.commands("a", 3, 3)).await;
     world.assert_posted_once(3).await;
     world.until_letters(1).await;
@@ -187,15 +231,15 @@ async fn the_metrics_tell_of_breakers_letters_and_messages() {
         "aegis_retries_rows 0".to_owned(),
     ];
     let url = format!("http://{}/metrics", daemon.address);
+    let began = Instant::now();
     loop {
         let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
         let missing = wanted
             .iter()
             .find(|line| !text.lines().any(|found| found == **line));
-        match missing {
-            None => return,
-            // The gauges are set every few seconds.
-            Some(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
-        }
+        let Some(missing) = missing else { return };
+        assert!(began.elapsed() < PATIENCE, "{missing} is not in {text}");
+        // The gauges are set every few seconds.
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use aegis::bus::{Arrived, Place, Record};
-use aegis::consumer::Retried;
+use aegis::consumer::{self, Retried};
 use aegis::dlq::Indexer;
-use aegis::event::{DeadLetter, Original, header};
+use aegis::event::{DeadLetter, Original, digest_id, header};
+use aegis::postgres::retries;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::scene::{START, Scene, at, command};
+use crate::scene::{START, Scene, TOPIC, arrived, at, command};
 
 /// A letter's record, as it lies on its topic.
 fn letter(event_id: Uuid, more: &[(&str, &str)], offset: i64) -> Arrived {
@@ -92,6 +94,38 @@ async fn a_text_that_the_database_cant_hold_does_not_stop_the_index() {
 }
 
 #[tokio::test]
+async fn letters_of_another_service_are_all_indexed_though_they_bear_their_events_id() {
+    let scene = Scene::new().await;
+    let event_id = Uuid::now_v7();
+    let lives = [0, 1].map(|offset| {
+        let mut one = letter(event_id, &[], offset);
+        for (name, value) in &mut one.record.headers {
+            if name == header::ID {
+                *value = event_id.to_string().into_bytes();
+            }
+        }
+        one
+    });
+    assert_eq!(index(&scene, &lives).await, 2);
+    assert_eq!(index(&scene, &lives).await, 0, "read again");
+}
+
+#[tokio::test]
+async fn a_topic_that_no_topic_can_be_called_does_not_stop_the_index() {
+    let scene = Scene::new().await;
+    let mut one = letter(Uuid::now_v7(), &[], 0);
+    let json = String::from_utf8(one.record.payload).unwrap();
+    let digests = (0_u64..400).map(|n| digest_id(&[&n.to_be_bytes()]).to_string());
+    let long: String = digests.collect();
+    let wrong = json.replace("\"orders\"", &format!("\"{long}\""));
+    one.record.payload = wrong.clone().into_bytes();
+    assert_eq!(index(&scene, &[one]).await, 1);
+    let found = scene.letters().await.remove(0);
+    assert!(long.starts_with(&found.original_topic));
+    assert_eq!(found.letter, wrong.into_bytes());
+}
+
+#[tokio::test]
 async fn letters_without_a_place_are_numbered_even_by_several_at_once() {
     let scene = Arc::new(Scene::new().await);
     let tasks: Vec<_> = (0..8)
@@ -166,6 +200,87 @@ async fn a_letter_of_another_installation_is_linked_to_nobody() {
         .max_by_key(|one| one.id)
         .unwrap();
     assert_eq!(newest.previous_id, None);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_bus_that_is_silent_and_the_message_stays() {
+    let mut scene = Scene::new().await;
+    scene.lose_the_bus().await;
+    let mut silent = scene
+        .bus
+        .subscribe("letters", &["aegis.settlements.dlq"])
+        .unwrap();
+    let poison = Record {
+        topic: TOPIC.into(),
+        key: b"a".to_vec(),
+        headers: Vec::new(),
+        payload: b"{".to_vec(),
+    };
+    scene.taking.take(&arrived(poison), START).await.unwrap();
+    let stop = CancellationToken::new();
+    let stopped = async {
+        let _unanswered = silent.recv().await.unwrap();
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    let stopping = async {
+        tokio::select! {
+            () = scene.retrying.run(stop.clone()) => {}
+            () = stopped => {}
+        }
+    };
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, stopping).await.unwrap();
+    assert_eq!(scene.waiting().await, 1);
+}
+
+/// The command again, as a replay of dead letter `from` publishes it.
+fn replayed(first: &Arrived, from: i64) -> Arrived {
+    let mut again = first.clone();
+    let (count, from) = (b"1".to_vec(), from.to_string().into_bytes());
+    let headers = &mut again.record.headers;
+    headers.push((header::REPLAY_COUNT.to_owned(), count));
+    headers.push((header::REPLAYED_FROM.to_owned(), from));
+    again
+}
+
+#[tokio::test]
+async fn a_replay_that_comes_while_its_message_still_waits_takes_its_place() {
+    let scene = Scene::new().await;
+    let first = scene.take("a", &command("k", "shop", "world", 70)).await;
+    // Its letter was published, indexed and replayed, and the process died before it forgot it.
+    let again = replayed(&first, 1);
+    scene.taking.take(&again, at(0)).await.unwrap();
+    // A repeat of the first life does not bring that back.
+    scene.taking.take(&first, at(0)).await.unwrap();
+    assert_eq!(scene.waiting().await, 1);
+    for due in [0, 1, 3, 7, 15] {
+        assert_eq!(scene.retry_at(at(due)).await, [Retried::Postponed]);
+    }
+    assert_eq!(scene.retry_at(at(31)).await, [Retried::Buried]);
+    assert_eq!(scene.letters().await[0].replay_count, 1);
+}
+
+#[tokio::test]
+async fn a_replay_that_comes_while_its_message_is_being_buried_is_not_lost() {
+    let scene = Scene::new().await;
+    let first = scene.take("a", &command("k", "shop", "world", 70)).await;
+    // A process that is paused between the letter's acknowledgement and the message's end.
+    let mut paused = scene.pool().begin().await.unwrap();
+    let waiting = retries::next_due(&mut paused, consumer::NAME, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let again = replayed(&first, 1);
+    let taken = async { scene.taking.take(&again, at(1)).await };
+    let resumed = async {
+        scene.database.wait_until_blocked().await;
+        retries::remove(&mut paused, waiting.id).await.unwrap();
+        paused.commit().await.unwrap();
+    };
+    let (taken, ()) = tokio::join!(taken, resumed);
+    taken.unwrap();
+    assert_eq!(scene.waiting().await, 1, "the replay waits for its turn");
 }
 
 #[tokio::test]

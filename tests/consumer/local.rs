@@ -1,6 +1,7 @@
 //! The local bus: a daemon that needs nothing but PostgreSQL.
 
 use std::process::Command;
+use std::time::Instant;
 
 use aegis::bus::{Arrived, Record};
 use aegis::dlq::Indexer;
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use crate::common::ran::Ran;
 use crate::scene::{START, Scene, TOPIC, command, record};
+use crate::shared::PATIENCE;
 use crate::shared::daemon::{Daemon, Settings};
 
 fn aegisctl(scene: &Scene, daemon: &Daemon, arguments: &[&str]) -> Ran {
@@ -58,7 +60,9 @@ async fn replayed_on_the_local_bus_a_command_takes_effect_and_what_cant_be_read_
     let daemon = Settings::new(scene.database.url()).start().await;
     aegisctl(&scene, &daemon, &["dlq", "replay", "--all", "--yes"]).exits(0);
     let query = "SELECT count(*) FROM dead_letters WHERE replay_count = 1 AND previous_id = 2";
+    let began = Instant::now();
     loop {
+        assert!(began.elapsed() < PATIENCE, "it does not come back");
         let back: i64 = sqlx::query_scalar(query)
             .fetch_one(scene.pool())
             .await

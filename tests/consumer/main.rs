@@ -2,6 +2,7 @@
 //! an argument, and as processes on a real Kafka that are killed, doubled and cut off.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "tests state what must hold"
 )]
@@ -18,7 +19,10 @@ mod kills;
 mod lanes;
 mod letters;
 mod local;
+mod many;
+mod raw;
 mod scene;
 mod schedule;
+mod silence;
 mod unreadable;
 mod world;

@@ -34,6 +34,7 @@ pub(crate) fn options() -> Options {
         poll: Duration::from_millis(100),
         remembered: Duration::from_secs(3_600),
         topic_transactions: "aegis.transactions".into(),
+        patience: consumer::STEP_MAX,
     }
 }
 

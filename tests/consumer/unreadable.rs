@@ -2,7 +2,7 @@
 
 use aegis::bus::Record;
 use aegis::consumer::Retried;
-use aegis::event::DeadLetter;
+use aegis::event::{DeadLetter, digest_id};
 use aegis::postgres::dead_letters::list::Letter;
 use proptest::prelude::*;
 
@@ -86,6 +86,75 @@ async fn those_behind_what_cant_be_read_go_on_at_once() {
         [Retried::Buried, Retried::Done]
     );
     assert_eq!(scene.balance().await, 5);
+}
+
+/// Text that nothing shortens, as an index would try to.
+fn noise(length: usize) -> String {
+    let digests = (0_u64..).map(|n| digest_id(&[&n.to_be_bytes()]).simple().to_string());
+    digests
+        .flat_map(|text| text.into_bytes())
+        .take(length)
+        .map(char::from)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_correlation_id_of_any_length_stops_neither_the_consumer_nor_the_index() {
+    let scene = Scene::new().await;
+    let long = noise(20_000);
+    let headers = vec![("correlation_id".to_owned(), long.clone().into_bytes())];
+    let record = Record {
+        topic: TOPIC.into(),
+        key: b"a".to_vec(),
+        headers,
+        payload: b"{}".to_vec(),
+    };
+    let letter = letter_of(&scene, record).await;
+    assert!(long.starts_with(&letter.correlation_id.unwrap()));
+    let read = DeadLetter::from_json(&letter.letter).unwrap();
+    assert_eq!(
+        read.correlation_id,
+        Some(long),
+        "the letter itself is whole"
+    );
+}
+
+#[tokio::test]
+async fn a_key_of_any_length_stops_nobody_and_keeps_its_order() {
+    let scene = Scene::new().await;
+    let key = noise(20_000);
+    scene.take(&key, &command("a1", "shop", "world", 70)).await;
+    scene.take(&key, &command("a2", "world", "shop", 100)).await;
+    assert_eq!((scene.waiting().await, scene.balance().await), (2, 0));
+    assert_eq!(scene.retry_at(at(0)).await, []);
+    for due in [1, 3, 7, 15] {
+        assert_eq!(scene.retry_at(at(due)).await, [Retried::Postponed]);
+    }
+    assert_eq!(
+        scene.retry_at(at(31)).await,
+        [Retried::Buried, Retried::Done]
+    );
+    let letter = scene.letters().await.pop().unwrap();
+    let read = DeadLetter::from_json(&letter.letter).unwrap();
+    assert_eq!(read.key().unwrap(), key.into_bytes());
+}
+
+#[tokio::test]
+async fn the_reason_of_a_dead_letter_quotes_no_more_than_a_person_reads() {
+    let scene = Scene::new().await;
+    let mut large = record(TOPIC, "a", &command("k", "world", "shop", 1));
+    for (name, value) in &mut large.headers {
+        if name == "ce_type" {
+            *value = "é".repeat(300_000).into_bytes();
+        }
+    }
+    let letter = letter_of(&scene, large).await;
+    assert!(letter.error.starts_with("unknown_event_type: "));
+    assert!(
+        letter.error.chars().count() < 2_000,
+        "{}",
+        letter.error.len()
+    );
 }
 
 #[test]

@@ -62,7 +62,7 @@ async fn a_posting_that_hangs_with_its_wallets_locked_holds_others_up_for_second
         .daemon()
         .with("AEGIS_FAILPOINTS", "posting.commits=stop");
     let mut hung = fails.start().await;
-    let other = scene.daemon().start().await;
+    let mut other = scene.daemon().start().await;
     let batch = tokio::spawn(large_batch(hung.address.clone()));
     hung.logged("a fail point is reached").await;
     let since = Instant::now();
@@ -70,6 +70,7 @@ async fn a_posting_that_hangs_with_its_wallets_locked_holds_others_up_for_second
     // The locks are felt, and everybody is told.
     load.unavailable(4).await;
     load.answers(50).await;
+    assert!(other.runs());
     let held = since.elapsed();
     assert!(held < Duration::from_secs(25), "held up for {held:?}");
     while lasts(since, IN_FULL) {

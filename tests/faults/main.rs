@@ -1,7 +1,8 @@
 //! What breaks, breaks for real here: processes are killed, servers crash, connections are cut in
 //! the worst moment. Clients go on as good clients do, and in the end all answers were true: what
 //! was posted is in the ledger once, what was refused is not, and every event arrived in order.
-//! A file a kind of fault; `load` are the clients, `seen` is what they saw, `check` what must hold in the end.
+//! A file a kind of fault; `load` are the clients, `seen` is what they saw, `check` what must hold
+//! in the end.
 //!
 //! Each case has a short form, which `make test` runs, and a long one by `AEGIS_FAULTS=long`, which
 //! `make test-faults` runs. `AEGIS_FAULTS_SEED` repeats a run's choices, `AEGIS_FAULTS_ROUNDS` sets

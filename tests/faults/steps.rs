@@ -44,8 +44,7 @@ async fn killed_at(place: &str) -> (Findings, Log) {
 async fn dies(daemon: &mut Daemon) {
     let ended = daemon.ended().await;
     assert_eq!(ended.code(), None, "by a signal, not by itself");
-    let reached = daemon.all_logged("a fail point is reached");
-    assert_eq!(reached.len(), 1, "{reached:?}");
+    daemon.logged("a fail point is reached").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,8 +90,8 @@ async fn refused_events_are_buried(killed: bool) -> (Findings, usize, usize) {
     let seed = seed();
     let bytes_max = u32::try_from(BULK_BYTES * 3 / 4).unwrap();
     let scene = Scene::with_topic(DaemonTopic::narrow(bytes_max).await).await;
-    // In the long form every one of them takes its 31 s.
-    let hurry = (!long()).then(|| scene.hurry());
+    // In the long form each of a few takes its 31 s, one of a key behind the other.
+    let hurry = (killed || !long()).then(|| scene.hurry());
     let settings = scene.daemon().with(CLAIM_ROWS.0, CLAIM_ROWS.1);
     let load = Load::bulky(1, seed, &[]);
     let deaths = if killed { rounds(2) } else { 0 };

@@ -86,6 +86,17 @@ pub(crate) fn brokers() -> String {
         .expect("KAFKA_BROKERS is set: run eval \"$(dev/stack env)\" first, or make test")
 }
 
+/// How many members a consumer group has.
+pub(crate) fn members_of(brokers: &str, group: &str) -> usize {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()
+        .unwrap();
+    let list = consumer.fetch_group_list(Some(group), PATIENCE).unwrap();
+    let found = list.groups().iter().find(|found| found.name() == group);
+    found.map_or(0, |group| group.members().len())
+}
+
 /// Waits until the broker answers.
 pub(crate) async fn ready(bus: &KafkaBus) {
     let started = Instant::now();

@@ -1,6 +1,7 @@
 //! A member of a consumer group. Offsets are committed for what is done with, and by nothing else.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +22,16 @@ const CLAIM_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the broker may take to take an offset, or the client to go back to one.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
 
+/// Stands for a header whose name is not UTF-8, and whose value can't be had.
+const UNREADABLE_NAME: &str = "\u{fffd}";
+
+/// How long to wait until the group knows that a member left.
+const LEAVE_MAX: Duration = Duration::from_secs(3);
+
 /// See [`crate::bus::Subscription`].
 pub struct KafkaSubscription {
-    consumer: Arc<StreamConsumer<Watch>>,
+    /// `None` once the group is left.
+    consumer: Option<Arc<StreamConsumer<Watch>>>,
     /// The claim that is not settled: topic and place of each record.
     claimed: Vec<(String, Place)>,
 }
@@ -54,7 +62,7 @@ impl KafkaBus {
         let consumer = consumer.map_err(misconfigured)?;
         consumer.subscribe(topics).map_err(misconfigured)?;
         Ok(KafkaSubscription {
-            consumer: Arc::new(consumer),
+            consumer: Some(Arc::new(consumer)),
             claimed: Vec::new(),
         })
     }
@@ -64,14 +72,15 @@ impl KafkaSubscription {
     pub(in crate::bus) async fn claim(&mut self, most: usize) -> Result<Vec<Arrived>, BusError> {
         let mut arrived = Vec::new();
         let mut bytes = 0_usize;
-        let first = self.consumer.recv().await.map_err(away)?;
+        let consumer = self.consumer()?;
+        let first = consumer.recv().await.map_err(away)?;
         let mut next = Some(first);
         while let Some(message) = next.take() {
             bytes = bytes.saturating_add(message.payload_len());
             arrived.push(arrived_of(&message));
             if arrived.len() < most && bytes < CLAIM_BYTES_MAX {
                 // An error comes again with the next claim.
-                next = self.consumer.recv().now_or_never().and_then(Result::ok);
+                next = consumer.recv().now_or_never().and_then(Result::ok);
             }
         }
         let places = arrived.iter();
@@ -95,7 +104,7 @@ impl KafkaSubscription {
             returns.entry(lane).or_insert(place.offset);
         }
         let (commits, returns) = (offsets(&commits), offsets(&returns));
-        let consumer = Arc::clone(&self.consumer);
+        let consumer = self.consumer()?;
         let settled = spawn_blocking(move || {
             // First back to what is not done: that can't wait for a broker.
             if returns.count() > 0 {
@@ -112,18 +121,34 @@ impl KafkaSubscription {
             Err(_) => Err(BusError::Unreachable("no answer to a commit".into())),
         }
     }
+
+    /// Until the group knows, it keeps the member's partitions for it, and the next member waits.
+    pub(in crate::bus) async fn leave(mut self) {
+        if let Some(consumer) = self.consumer.take() {
+            let left = spawn_blocking(move || leave(consumer));
+            drop(tokio::time::timeout(LEAVE_MAX, left).await);
+        }
+    }
+
+    fn consumer(&self) -> Result<Arc<StreamConsumer<Watch>>, BusError> {
+        let consumer = self.consumer.as_ref().map(Arc::clone);
+        consumer.ok_or_else(|| BusError::Unreachable("the group was left".into()))
+    }
 }
 
 impl Drop for KafkaSubscription {
-    /// Leaves the group, on a thread of its own: that takes up to seconds.
     fn drop(&mut self) {
-        let consumer = Arc::clone(&self.consumer);
-        let thread = std::thread::Builder::new().name("kafka-leave".into());
-        drop(thread.spawn(move || {
-            consumer.unsubscribe();
-            drop(consumer);
-        }));
+        if let Some(consumer) = self.consumer.take() {
+            let thread = std::thread::Builder::new().name("kafka-leave".into());
+            drop(thread.spawn(move || leave(consumer)));
+        }
     }
+}
+
+/// Leaves the group, which takes up to seconds.
+fn leave(consumer: Arc<StreamConsumer<Watch>>) {
+    consumer.unsubscribe();
+    drop(consumer);
 }
 
 impl std::fmt::Debug for KafkaSubscription {
@@ -144,16 +169,10 @@ fn offsets(by_lane: &BTreeMap<(&str, i32), i64>) -> TopicPartitionList {
 }
 
 fn arrived_of(message: &BorrowedMessage<'_>) -> Arrived {
-    let headers = message.headers().into_iter().flat_map(|all| all.iter());
     let record = Record {
         topic: message.topic().to_owned(),
         key: message.key().unwrap_or_default().to_vec(),
-        headers: headers
-            .map(|header| {
-                let value = header.value.unwrap_or_default().to_vec();
-                (header.key.to_owned(), value)
-            })
-            .collect(),
+        headers: headers_of(message),
         payload: message.payload().unwrap_or_default().to_vec(),
     };
     let place = Place {
@@ -164,6 +183,27 @@ fn arrived_of(message: &BorrowedMessage<'_>) -> Arrived {
         record,
         place: Some(place),
     }
+}
+
+fn headers_of(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
+    let Some(headers) = message.headers() else {
+        return Vec::new();
+    };
+    let header = |at| {
+        let header = headers.get(at);
+        (
+            header.key.to_owned(),
+            header.value.unwrap_or_default().to_vec(),
+        )
+    };
+    let all = 0..headers.count();
+    // rdkafka panics on a name that is not UTF-8, and there is no other way to the header. It must
+    // not take the process down each time that the message is read.
+    all.map(|at| {
+        let read = catch_unwind(AssertUnwindSafe(|| header(at)));
+        read.unwrap_or_else(|_| (UNREADABLE_NAME.to_owned(), Vec::new()))
+    })
+    .collect()
 }
 
 fn away(error: KafkaError) -> BusError {

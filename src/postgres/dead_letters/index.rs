@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::postgres::storable;
+use crate::postgres::{indexable, storable};
 
 /// The partition of letters from the local bus, which has no places: their offsets are numbered
 /// here.
@@ -78,13 +78,13 @@ pub async fn add(
     .bind(offset)
     .bind(letter.letter_id)
     .bind(&letter.letter)
-    .bind(storable(&letter.original_topic))
+    .bind(indexable(&letter.original_topic))
     .bind(letter.event_id)
     .bind(letter.ledger.as_deref().map(storable))
     .bind(storable(&letter.error))
     .bind(i32::try_from(letter.retry_count).unwrap_or(i32::MAX))
     .bind(letter.failed_at)
-    .bind(letter.correlation_id.as_deref().map(storable))
+    .bind(letter.correlation_id.as_deref().map(indexable))
     .bind(i32::try_from(letter.replay_count).unwrap_or(i32::MAX))
     .bind(letter.replayed_from)
     .bind(now)
