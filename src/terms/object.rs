@@ -91,7 +91,14 @@ impl<'a> Object<'a> {
 
     /// A list that may be absent, without the items that can't be read or stand twice.
     pub(super) fn list<T: Value<'a>>(&mut self, name: &'static str) -> Option<Vec<T>> {
-        let Items(raw) = self.optional(name)?;
+        let raw = self.take(name).filter(|raw| raw.get() != "null")?;
+        let Items(raw) = match Items::read(raw) {
+            Ok(items) => items,
+            Err(problem) => {
+                self.wrong(name, problem);
+                Items(Vec::new())
+            }
+        };
         let mut items = Vec::with_capacity(raw.len());
         let mut before = BTreeSet::new();
         for (n, raw) in raw.into_iter().enumerate() {
