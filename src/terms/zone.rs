@@ -138,7 +138,7 @@ mod tests {
             for set in set.take_while(|set| set.timestamp() < until) {
                 let set = OffsetDateTime::from_unix_timestamp(set.timestamp().as_second()).unwrap();
                 let before = shown(&zone, set - Duration::MINUTE);
-                for minutes in (-180..=180).step_by(13) {
+                for minutes in (-180..=180).step_by(13).chain([-60, 0, 1, 61]) {
                     let local = before + Duration::minutes(minutes);
                     let local = local.replace_second(0).unwrap();
                     let at = zone.first_instant(local.date(), local.time()).unwrap();

@@ -228,8 +228,8 @@ fn settlement_out_of_range_or_against_itself_is_named() {
         ),
         (
             "holidays",
-            json!(["+026-12-25"]),
-            &format!("holidays[0]: \"+026-12-25\" {no_date}"),
+            json!(["+2026-12-25"]),
+            &format!("holidays[0]: \"+2026-12-25\" {no_date}"),
         ),
         (
             "holidays",

@@ -1,6 +1,6 @@
 //! Refunds and chargebacks: who bears what.
 
-use aegis::terms::{Charge, FeeFate, ReversalTerms};
+use aegis::terms::{Charge, FeeFate, Held, Reserve, ReversalTerms};
 use proptest::prelude::*;
 
 #[test]
@@ -24,6 +24,7 @@ fn a_fee_that_is_kept_is_borne_by_the_merchant_and_one_that_is_returned_by_the_p
             "{said}"
         );
         assert_eq!(reversal.amount, amount, "{said}");
+        assert_eq!(reversal.fee_returned, platform + penalty, "{said}");
     }
 }
 
@@ -56,6 +57,19 @@ fn a_balance_falls_as_far_below_zero_as_the_terms_allow() {
         let given = terms(most).allows(balance, debit);
         assert_eq!(given, allowed, "{balance} less {debit} within {most}");
     }
+}
+
+#[test]
+fn a_reserve_is_held_of_what_there_is_and_never_of_a_debt() {
+    let tenth = Reserve::new(1_000, 90).unwrap();
+    for (net, held) in [(100, 10), (104, 10), (105, 11), (4, 0), (0, 0), (-100, 0)] {
+        let parts = tenth.hold(net);
+        assert_eq!((parts.held(), parts.free()), (held, net - held), "{net}");
+    }
+    let all = Reserve::new(10_000, 90).unwrap().hold(i64::MAX);
+    assert_eq!((all.held(), all.free()), (i64::MAX, 0));
+    assert_eq!(Held::of(100, 101), None);
+    assert_eq!(Held::of(105, 11), Some(tenth.hold(105)));
 }
 
 proptest! {
