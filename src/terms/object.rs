@@ -91,7 +91,14 @@ impl<'a> Object<'a> {
 
     /// A list that may be absent, without the items that can't be read or stand twice.
     pub(super) fn list<T: Value<'a>>(&mut self, name: &'static str) -> Option<Vec<T>> {
-        let Items(raw) = self.optional(name)?;
+        let raw = self.take(name).filter(|raw| raw.get() != "null")?;
+        let Items(raw) = match Items::read(raw) {
+            Ok(items) => items,
+            Err(problem) => {
+                self.wrong(name, problem);
+                Items(Vec::new())
+            }
+        };
         let mut items = Vec::with_capacity(raw.len());
         let mut before = BTreeSet::new();
         for (n, raw) in raw.into_iter().enumerate() {
@@ -247,40 +254,6 @@ impl<'a> Value<'a> for Section<'a> {
     }
 }
 
-impl<'a> Value<'a> for i64 {
-    const FORM: &'static str = "an integer";
-
-    fn read(raw: &'a RawValue) -> Result<Self, String> {
-        let digits = raw.get();
-        if !digits.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-            return Err(of_another_kind::<Self>(raw));
-        }
-        if digits.contains(['.', 'e', 'E']) {
-            let digits = shown(digits);
-            return Err(format!(
-                "is {digits}: write an integer, without fraction and exponent"
-            ));
-        }
-        // JSON's grammar holds already: what is left is too large.
-        digits.parse().map_err(|_| {
-            let digits = shown(digits);
-            format!(
-                "is {digits}: write an integer from {} to {}",
-                i64::MIN,
-                i64::MAX
-            )
-        })
-    }
-}
-
-impl<'a> Value<'a> for Cow<'a, str> {
-    const FORM: &'static str = "a string";
-
-    fn read(raw: &'a RawValue) -> Result<Self, String> {
-        text::<Self>(raw)
-    }
-}
-
 /// The characters of a string.
 pub(super) fn text<'a, T: Value<'a>>(raw: &'a RawValue) -> Result<Cow<'a, str>, String> {
     if !raw.get().starts_with('"') {
@@ -291,7 +264,8 @@ pub(super) fn text<'a, T: Value<'a>>(raw: &'a RawValue) -> Result<Cow<'a, str>, 
         .map_err(|_| "holds an escape that is no character: write it plainly".to_owned())
 }
 
-fn of_another_kind<'a, T: Value<'a>>(raw: &RawValue) -> String {
+/// Says what stands there instead, and what to write.
+pub(super) fn of_another_kind<'a, T: Value<'a>>(raw: &RawValue) -> String {
     format!("is {}: write {}", kind_of(raw.get()), T::FORM)
 }
 

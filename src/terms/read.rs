@@ -95,7 +95,7 @@ fn settlement(object: &mut Object<'_>) -> Option<Settlement> {
         }
     }
     // Stands in for a zone that can't be read, so that the rest is looked at.
-    let known = zone.clone().or_else(|| "UTC".parse().ok())?;
+    let known = zone.or_else(|| "UTC".parse().ok())?;
     let calendar = match kind {
         Some(CalendarKind::Calendar) => Some(Calendar::every_day(known)),
         _ => object.checked(Calendar::business(
@@ -105,7 +105,7 @@ fn settlement(object: &mut Object<'_>) -> Option<Settlement> {
         )),
     };
     let settlement = object.checked(Settlement::new(days, calendar?, cut_off));
-    settlement.filter(|_| zone.is_some() && kind.is_some())
+    settlement.filter(|_| kind.is_some())
 }
 
 fn reserve(object: &mut Object<'_>) -> Option<Reserve> {

@@ -1,4 +1,6 @@
-//! The words, dates and times that stand in terms, as they are read and written.
+//! What the members of terms can hold, as it is read and written: numbers, words, dates and times.
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use time::format_description::FormatItem;
@@ -6,9 +8,43 @@ use time::macros::format_description;
 use time::{Date, Time, Weekday};
 
 use super::fee::outside;
-use super::object::{Value, shown, text};
+use super::object::{Value, of_another_kind, shown, text};
 use super::reversal::FeeFate;
 use super::zone::Zone;
+
+impl<'a> Value<'a> for i64 {
+    const FORM: &'static str = "an integer";
+
+    fn read(raw: &'a RawValue) -> Result<Self, String> {
+        let digits = raw.get();
+        if !digits.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Err(of_another_kind::<Self>(raw));
+        }
+        if digits.contains(['.', 'e', 'E']) {
+            let digits = shown(digits);
+            return Err(format!(
+                "is {digits}: write an integer, without fraction and exponent"
+            ));
+        }
+        // JSON's grammar holds already: what is left is too large.
+        digits.parse().map_err(|_| {
+            let digits = shown(digits);
+            format!(
+                "is {digits}: write an integer from {} to {}",
+                i64::MIN,
+                i64::MAX
+            )
+        })
+    }
+}
+
+impl<'a> Value<'a> for Cow<'a, str> {
+    const FORM: &'static str = "a string";
+
+    fn read(raw: &'a RawValue) -> Result<Self, String> {
+        text::<Self>(raw)
+    }
+}
 
 /// One of a few words.
 pub(super) trait Word: Copy + 'static {
@@ -133,22 +169,16 @@ impl<'a> Value<'a> for Zone {
 pub(super) const DATE: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");
 pub(super) const TIME: &[FormatItem<'_>] = format_description!("[hour]:[minute]");
 
-/// Whether every character is that of the pattern, where 0 stands for a digit.
-fn looks_like(text: &str, pattern: &str) -> bool {
-    let alike = |(have, want): (u8, u8)| match want {
-        b'0' => have.is_ascii_digit(),
-        _ => have == want,
-    };
-    text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(alike)
-}
-
 impl<'a> Value<'a> for Date {
     const FORM: &'static str = "a date of the years 1970 to 9998, such as \"2026-12-25\"";
 
     fn read(raw: &'a RawValue) -> Result<Self, String> {
         let text = text::<Self>(raw)?;
-        let date = looks_like(&text, "0000-00-00").then(|| Date::parse(&text, DATE).ok());
-        date.flatten()
+        // A year would be read with a sign too.
+        let signed = !text.starts_with(|c: char| c.is_ascii_digit());
+        Date::parse(&text, DATE)
+            .ok()
+            .filter(|_| !signed)
             .filter(|date| (1970..=9998).contains(&date.year()))
             .ok_or_else(|| format!("{:?} is no such date: write {}", shown(&text), Self::FORM))
     }
@@ -159,8 +189,7 @@ impl<'a> Value<'a> for Time {
 
     fn read(raw: &'a RawValue) -> Result<Self, String> {
         let text = text::<Self>(raw)?;
-        let time = looks_like(&text, "00:00").then(|| Time::parse(&text, TIME).ok());
-        time.flatten()
-            .ok_or_else(|| format!("{:?} is no such time: write {}", shown(&text), Self::FORM))
+        Time::parse(&text, TIME)
+            .map_err(|_| format!("{:?} is no such time: write {}", shown(&text), Self::FORM))
     }
 }

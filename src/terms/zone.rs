@@ -10,11 +10,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use time::{Date, Month, OffsetDateTime, Time};
 
 const NAME_BYTES_MAX: usize = 64;
+const OFFSET_SECONDS_MAX: i64 = 26 * 3_600;
 
 /// A time zone of the tz database, such as `Africa/Lagos`.
 #[derive(Clone)]
@@ -41,14 +41,22 @@ impl Zone {
 
     /// The first instant at which the clocks show a local time or have passed it, in UTC.
     pub(super) fn first_instant(&self, date: Date, time: Time) -> Option<OffsetDateTime> {
-        let local = self.rules.to_ambiguous_timestamp(civil(date, time)?);
-        let earlier = local.earlier().ok()?;
-        let at = match local.offset() {
-            // The earlier reading of a time that is skipped lies before the skip.
-            AmbiguousOffset::Gap { .. } => self.rules.following(earlier).next()?.timestamp(),
-            AmbiguousOffset::Fold { .. } | AmbiguousOffset::Unambiguous { .. } => earlier,
-        };
-        OffsetDateTime::from_unix_timestamp(at.as_second()).ok()
+        let local = OffsetDateTime::new_utc(date, time).unix_timestamp();
+        // No clock is further from UTC, so the instant lies behind this one, and each stretch of
+        // time under one offset is looked at in turn.
+        let mut from = local.checked_sub(OFFSET_SECONDS_MAX)?;
+        let rules = &self.rules;
+        let set_at = rules.following(Timestamp::from_second(from).ok()?);
+        let set_at = set_at.map(|set| set.timestamp().as_second());
+        for until in set_at.chain([i64::MAX]) {
+            let offset = rules.to_offset(Timestamp::from_second(from).ok()?);
+            let at = local.checked_sub(offset.seconds().into())?.max(from);
+            if at < until {
+                return OffsetDateTime::from_unix_timestamp(at).ok();
+            }
+            from = until;
+        }
+        None
     }
 
     /// When a day begins.
@@ -60,20 +68,6 @@ impl Zone {
     pub(super) fn has(&self, date: Date) -> Option<bool> {
         Some(self.start_of(date)? < self.start_of(date.next_day()?)?)
     }
-}
-
-fn civil(date: Date, time: Time) -> Option<DateTime> {
-    let small = |number: u8| i8::try_from(number).ok();
-    DateTime::new(
-        i16::try_from(date.year()).ok()?,
-        small(date.month().into())?,
-        small(date.day())?,
-        small(time.hour())?,
-        small(time.minute())?,
-        0,
-        0,
-    )
-    .ok()
 }
 
 impl FromStr for Zone {
@@ -114,5 +108,67 @@ impl Eq for Zone {}
 impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests state what must hold")]
+mod tests {
+    use super::*;
+    use time::{Duration, PrimitiveDateTime};
+
+    /// What the clocks show.
+    fn shown(zone: &Zone, at: OffsetDateTime) -> PrimitiveDateTime {
+        let offset = zone
+            .rules
+            .to_offset(Timestamp::from_second(at.unix_timestamp()).unwrap());
+        let utc = PrimitiveDateTime::new(at.date(), at.time());
+        utc + Duration::seconds(offset.seconds().into())
+    }
+
+    #[test]
+    fn a_local_time_is_the_first_instant_at_which_clocks_show_it_or_have_passed_it_everywhere() {
+        let from = Timestamp::from_second(0).unwrap();
+        let until = Timestamp::from_second(1_893_456_000).unwrap();
+        let (mut zones, mut skips) = (0, 0);
+        for name in TimeZoneDatabase::bundled().available() {
+            let zone: Zone = name.as_str().parse().unwrap();
+            zones += 1;
+            let set = zone.rules.following(from);
+            for set in set.take_while(|set| set.timestamp() < until) {
+                let set = OffsetDateTime::from_unix_timestamp(set.timestamp().as_second()).unwrap();
+                let before = shown(&zone, set - Duration::MINUTE);
+                for minutes in (-180..=180).step_by(13).chain([-60, 0, 1, 61]) {
+                    let local = before + Duration::minutes(minutes);
+                    let local = local.replace_second(0).unwrap();
+                    let at = zone.first_instant(local.date(), local.time()).unwrap();
+                    assert!(shown(&zone, at) >= local, "{name}: {local}");
+                    let eve = shown(&zone, at - Duration::SECOND);
+                    assert!(eve < local, "{name}: {local} was shown before");
+                    skips += u32::from(shown(&zone, at) > local);
+                }
+            }
+        }
+        assert!(
+            zones > 400 && skips > 500,
+            "{zones} zones, {skips} skipped times"
+        );
+    }
+
+    #[test]
+    fn a_zone_has_every_day_but_those_that_it_skipped() {
+        use time::macros::date;
+        for (name, skipped) in [
+            ("Pacific/Apia", date!(2011 - 12 - 30)),
+            ("Pacific/Fakaofo", date!(2011 - 12 - 30)),
+            ("Pacific/Kwajalein", date!(1993 - 08 - 21)),
+            ("Pacific/Kiritimati", date!(1994 - 12 - 31)),
+        ] {
+            let zone: Zone = name.parse().unwrap();
+            assert_eq!(zone.has(skipped), Some(false), "{name}");
+            for day in [skipped.previous_day().unwrap(), skipped.next_day().unwrap()] {
+                assert_eq!(zone.has(day), Some(true), "{name}: {day}");
+            }
+        }
     }
 }
