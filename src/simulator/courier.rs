@@ -148,7 +148,9 @@ impl Courier {
         };
         let courier = self.clone();
         let late = faults.contains(&Fault::Late);
-        let again = faults.contains(&Fault::Duplicate).then(|| self.again(&parcel));
+        let again = faults
+            .contains(&Fault::Duplicate)
+            .then(|| self.again(&parcel));
         if faults.contains(&Fault::Forged) {
             self.spawn(self.clone().forge(parcel.body.clone()));
         }
@@ -177,7 +179,9 @@ impl Courier {
             return;
         };
         let first = self.attempt(&parcel).await;
-        let again = faults.contains(&Fault::Duplicate).then(|| self.again(&parcel));
+        let again = faults
+            .contains(&Fault::Duplicate)
+            .then(|| self.again(&parcel));
         self.spawn(self.clone().carry_on(parcel, first));
         if let Some(again) = again {
             self.spawn(self.clone().carry(again));
@@ -288,11 +292,17 @@ impl Courier {
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Parcel>> {
-        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -168,7 +168,9 @@ impl FromStr for Rate {
                 fault,
                 per_million: per_million as u32,
             }),
-            false => Err(format!("{rate:?} is no rate: it is from 0 to 1, or from 0% to 100%")),
+            false => Err(format!(
+                "{rate:?} is no rate: it is from 0 to 1, or from 0% to 100%"
+            )),
         }
     }
 }
@@ -330,10 +332,21 @@ mod tests {
         assert_eq!(rate("timeout=0.05"), Ok(50_000));
         assert_eq!(rate("timeout=5%"), Ok(50_000));
         assert_eq!(rate("timeout=1"), Ok(1_000_000));
-        for bad in ["timeout", "timeout=", "timeout=1.1", "timeout=-1", "timeout=101%", "timeout=NaN"] {
+        for bad in [
+            "timeout",
+            "timeout=",
+            "timeout=1.1",
+            "timeout=-1",
+            "timeout=101%",
+            "timeout=NaN",
+        ] {
             assert!(rate(bad).is_err(), "{bad}");
         }
-        assert!(rate("time-out=1").unwrap_err().contains("one of timeout, lost"));
+        assert!(
+            rate("time-out=1")
+                .unwrap_err()
+                .contains("one of timeout, lost")
+        );
     }
 
     #[test]
@@ -350,18 +363,30 @@ mod tests {
         let there: Vec<usize> = (0..200).collect();
         let back: Vec<usize> = (0..200).rev().collect();
         assert_eq!(draw(&there), draw(&back));
-        let timeouts = draw(&there).iter().filter(|(_, f)| f.contains(&Fault::Timeout)).count();
+        let timeouts = draw(&there)
+            .iter()
+            .filter(|(_, f)| f.contains(&Fault::Timeout))
+            .count();
         assert!((60..140).contains(&timeouts), "{timeouts}");
     }
 
     #[test]
     fn an_armed_fault_waits_for_its_call_and_happens_as_often_as_said() {
         let mut faults = faults(&[]);
-        faults.arm(Armed { times: 2, ..Armed::of(Fault::Timeout, "po_1") });
+        faults.arm(Armed {
+            times: 2,
+            ..Armed::of(Fault::Timeout, "po_1")
+        });
         assert!(faults.take(Call::Transfer, "po_2", &[]).is_empty());
-        assert!(faults.take(Call::Pay, "po_1", &[]).is_empty(), "nobody answers it");
+        assert!(
+            faults.take(Call::Pay, "po_1", &[]).is_empty(),
+            "nobody answers it"
+        );
         assert_eq!(faults.take(Call::Transfer, "po_1", &[]), [Fault::Timeout]);
-        assert_eq!(faults.take(Call::VerifyTransfer, "po_1", &[]), [Fault::Timeout]);
+        assert_eq!(
+            faults.take(Call::VerifyTransfer, "po_1", &[]),
+            [Fault::Timeout]
+        );
         assert!(faults.take(Call::VerifyTransfer, "po_1", &[]).is_empty());
         assert_eq!(faults.happened().get(&Fault::Timeout), Some(&2));
     }

@@ -5,9 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 
-use super::books::{
-    Books, Fees, No, PaymentRecord, RecipientRecord, RefundRecord, TransferRecord,
-};
+use super::books::{Books, Fees, No, PaymentRecord, RecipientRecord, RefundRecord, TransferRecord};
 use super::fault::{Armed, Call, Fault, Faults};
 use super::json;
 use super::provider::{Provider, Served};

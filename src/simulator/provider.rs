@@ -84,6 +84,7 @@ impl Provider {
     pub(super) fn settle_refund(&mut self, id: u64, now: OffsetDateTime) -> Result<(), No> {
         let reference = self.books.refund_of(id)?.payment_reference.clone();
         let faults = self.faults.take(Call::Settle, &reference, &[]);
-        self.books.settle_refund(id, !faults.contains(&Fault::Failed), now)
+        self.books
+            .settle_refund(id, !faults.contains(&Fault::Failed), now)
     }
 }

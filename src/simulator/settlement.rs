@@ -9,7 +9,15 @@ use super::books::{Account, Books, EntryKind};
 use super::json::timestamp;
 
 const COLUMNS: [&str; 9] = [
-    "type", "id", "reference", "currency", "amount", "fees", "net", "status", "created_at",
+    "type",
+    "id",
+    "reference",
+    "currency",
+    "amount",
+    "fees",
+    "net",
+    "status",
+    "created_at",
 ];
 
 /// The file.

@@ -74,7 +74,11 @@ impl Books {
         resolution: Resolution,
         now: OffsetDateTime,
     ) -> Result<(), No> {
-        let dispute = self.disputes.get(&id).ok_or_else(No::dispute_not_found)?.clone();
+        let dispute = self
+            .disputes
+            .get(&id)
+            .ok_or_else(No::dispute_not_found)?
+            .clone();
         if dispute.status == DisputeStatus::Resolved {
             return Err(No::not_under_way());
         }
@@ -102,8 +106,11 @@ impl Books {
             dispute.status = DisputeStatus::Resolved;
             dispute.resolution = Some(resolution.as_str());
             let dispute = dispute.clone();
-            self.happened
-                .push(Happened::Dispute("charge.dispute.resolve", dispute, payment));
+            self.happened.push(Happened::Dispute(
+                "charge.dispute.resolve",
+                dispute,
+                payment,
+            ));
         }
         Ok(())
     }

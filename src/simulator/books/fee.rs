@@ -25,7 +25,11 @@ impl Fees {
         match (self, currency.code()) {
             (Self::None, _) => 0,
             (Self::Paystack, "NGN") => {
-                let fixed = if amount < NGN_FIXED_FROM { 0 } else { NGN_FIXED };
+                let fixed = if amount < NGN_FIXED_FROM {
+                    0
+                } else {
+                    NGN_FIXED
+                };
                 (share(amount, 150).saturating_add(fixed)).min(NGN_MAX)
             }
             (Self::Paystack, _) => share(amount, 195),

@@ -16,8 +16,8 @@ use time::OffsetDateTime;
 
 pub use disputes::Resolution;
 pub use fee::Fees;
-pub use journal::{Account, Entry, EntryKind};
 use journal::Journal;
+pub use journal::{Account, Entry, EntryKind};
 pub use record::{
     DisputeRecord, Happened, PaymentRecord, RecipientRecord, RefundRecord, TransferRecord,
 };

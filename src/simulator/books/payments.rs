@@ -60,7 +60,9 @@ impl Books {
     /// # Errors
     /// Where there is none.
     pub fn payment(&self, reference: &str) -> Result<&PaymentRecord, No> {
-        self.payments.get(reference).ok_or_else(No::payment_not_found)
+        self.payments
+            .get(reference)
+            .ok_or_else(No::payment_not_found)
     }
 
     /// A payment by its reference or its number, as refunds name it.
@@ -68,7 +70,10 @@ impl Books {
     /// # Errors
     /// Where there is none.
     pub fn payment_by_any(&self, name: &str) -> Result<&PaymentRecord, No> {
-        let by_number = name.parse().ok().and_then(|id: u64| self.payment_ids.get(&id));
+        let by_number = name
+            .parse()
+            .ok()
+            .and_then(|id: u64| self.payment_ids.get(&id));
         self.payment(by_number.map_or(name, String::as_str))
     }
 

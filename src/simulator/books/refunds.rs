@@ -44,7 +44,8 @@ impl Books {
         let (from, to) = (Account::Balance, Account::RefundsInTransit);
         self.move_refund(&record, EntryKind::Refund, from, to, now)?;
         self.give_back(&new.payment_reference, new.amount);
-        self.happened.push(Happened::Refund("refund.pending", record.clone()));
+        self.happened
+            .push(Happened::Refund("refund.pending", record.clone()));
         Ok(self.refunds.entry(id).or_insert(record))
     }
 
@@ -60,7 +61,9 @@ impl Books {
     #[must_use]
     pub fn refunds_of(&self, payment_id: u64) -> Vec<&RefundRecord> {
         let refunds = self.refunds.values();
-        refunds.filter(|refund| refund.payment_id == payment_id).collect()
+        refunds
+            .filter(|refund| refund.payment_id == payment_id)
+            .collect()
     }
 
     /// A pending refund arrives, or fails.

@@ -116,7 +116,9 @@ impl Books {
     /// # Errors
     /// Where there is none.
     pub fn transfer_of(&self, reference: &str) -> Result<&TransferRecord, No> {
-        self.transfers.get(reference).ok_or_else(No::transfer_not_found)
+        self.transfers
+            .get(reference)
+            .ok_or_else(No::transfer_not_found)
     }
 
     /// A pending transfer arrives.
@@ -155,7 +157,12 @@ impl Books {
             _ => Account::TransfersInTransit,
         };
         self.return_transfer(&transfer, holder, now)?;
-        self.end_transfer(reference, TransferStatus::Reversed, "transfer.reversed", now)
+        self.end_transfer(
+            reference,
+            TransferStatus::Reversed,
+            "transfer.reversed",
+            now,
+        )
     }
 
     fn in_status(&self, reference: &str, any: &[TransferStatus]) -> Result<TransferRecord, No> {
@@ -175,7 +182,10 @@ impl Books {
         let postings = vec![
             (holder, -transfer.amount),
             (Account::Fees, -transfer.fee),
-            (Account::Balance, transfer.amount.saturating_add(transfer.fee)),
+            (
+                Account::Balance,
+                transfer.amount.saturating_add(transfer.fee),
+            ),
         ];
         self.move_transfer(transfer, EntryKind::TransferReturn, postings, now)
     }
@@ -210,7 +220,8 @@ impl Books {
         transfer.updated_at = now;
         let transfer = transfer.clone();
         let recipient = self.recipient(&transfer.recipient)?.clone();
-        self.happened.push(Happened::Transfer(kind, transfer, recipient));
+        self.happened
+            .push(Happened::Transfer(kind, transfer, recipient));
         Ok(())
     }
 }

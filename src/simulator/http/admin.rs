@@ -18,22 +18,78 @@ use crate::simulator::{json, settlement};
 
 /// Method, path and purpose, for people.
 const ROUTES: &[[&str; 3]] = &[
-    ["GET", "/simulator/checkout/{reference}", "the customer's page"],
-    ["POST", "/simulator/checkout/{reference}/pay", "the customer pays; {\"amount\": N} pays another amount"],
-    ["POST", "/simulator/checkout/{reference}/fail", "the customer's attempt fails"],
-    ["POST", "/simulator/checkout/{reference}/abandon", "the customer goes away"],
-    ["POST", "/simulator/transfers/{reference}/succeed", "a pending transfer arrives"],
-    ["POST", "/simulator/transfers/{reference}/fail", "a pending transfer fails"],
-    ["POST", "/simulator/transfers/{reference}/reverse", "a transfer comes back"],
-    ["POST", "/simulator/refunds/{id}/process", "a pending refund arrives"],
-    ["POST", "/simulator/refunds/{id}/fail", "a pending refund fails"],
-    ["POST", "/simulator/disputes", "a customer complains: {\"reference\": R, \"amount\"?: N}"],
-    ["POST", "/simulator/disputes/{id}/{accept|decline}", "a dispute ends; accepted, the money goes back"],
-    ["GET", "/simulator/faults", "the faults there are, those that wait, and how often each happened"],
-    ["POST", "/simulator/faults", "arm one: {\"fault\": F, \"call\"?: C, \"reference\"?: R, \"times\"?: N}"],
+    [
+        "GET",
+        "/simulator/checkout/{reference}",
+        "the customer's page",
+    ],
+    [
+        "POST",
+        "/simulator/checkout/{reference}/pay",
+        "the customer pays; {\"amount\": N} pays another amount",
+    ],
+    [
+        "POST",
+        "/simulator/checkout/{reference}/fail",
+        "the customer's attempt fails",
+    ],
+    [
+        "POST",
+        "/simulator/checkout/{reference}/abandon",
+        "the customer goes away",
+    ],
+    [
+        "POST",
+        "/simulator/transfers/{reference}/succeed",
+        "a pending transfer arrives",
+    ],
+    [
+        "POST",
+        "/simulator/transfers/{reference}/fail",
+        "a pending transfer fails",
+    ],
+    [
+        "POST",
+        "/simulator/transfers/{reference}/reverse",
+        "a transfer comes back",
+    ],
+    [
+        "POST",
+        "/simulator/refunds/{id}/process",
+        "a pending refund arrives",
+    ],
+    [
+        "POST",
+        "/simulator/refunds/{id}/fail",
+        "a pending refund fails",
+    ],
+    [
+        "POST",
+        "/simulator/disputes",
+        "a customer complains: {\"reference\": R, \"amount\"?: N}",
+    ],
+    [
+        "POST",
+        "/simulator/disputes/{id}/{accept|decline}",
+        "a dispute ends; accepted, the money goes back",
+    ],
+    [
+        "GET",
+        "/simulator/faults",
+        "the faults there are, those that wait, and how often each happened",
+    ],
+    [
+        "POST",
+        "/simulator/faults",
+        "arm one: {\"fault\": F, \"call\"?: C, \"reference\"?: R, \"times\"?: N}",
+    ],
     ["DELETE", "/simulator/faults", "disarm all"],
     ["GET", "/simulator/webhooks", "what became of the webhooks"],
-    ["GET", "/simulator/books", "balances and counts; ?entries=true with every movement"],
+    [
+        "GET",
+        "/simulator/books",
+        "balances and counts; ?entries=true with every movement",
+    ],
     ["GET", "/simulator/settlement.csv", "the settlement export"],
 ];
 
@@ -68,9 +124,9 @@ impl App {
 }
 
 async fn index() -> Response {
-    let routes = ROUTES.iter().map(|[method, path, purpose]| {
-        json!({ "method": method, "path": path, "purpose": purpose })
-    });
+    let routes = ROUTES.iter().map(
+        |[method, path, purpose]| json!({ "method": method, "path": path, "purpose": purpose }),
+    );
     let routes: Vec<Value> = routes.collect();
     json_response(StatusCode::OK, &json!({ "routes": routes }))
 }
@@ -95,9 +151,10 @@ async fn customer(
     body: Bytes,
 ) -> Response {
     // The page's buttons send a form, and nothing in it.
-    let is_form = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let is_form = headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
     let paying = match body.is_empty() || is_form {
         true => Ok(Paying::default()),
         false => wire::parse(&body),
@@ -130,7 +187,10 @@ async fn transfer(
             _ => return Err(no_such_act("succeed, fail or reverse")),
         }
         let transfer = books.transfer_of(&reference)?;
-        Ok(json::transfer(transfer, books.recipient(&transfer.recipient)?))
+        Ok(json::transfer(
+            transfer,
+            books.recipient(&transfer.recipient)?,
+        ))
     })
 }
 
@@ -247,9 +307,7 @@ async fn books(State(app): State<App>, Query(query): Query<BooksQuery>) -> Respo
 async fn settlement_csv(State(app): State<App>) -> Response {
     match settlement::csv(&app.provider().books) {
         Ok(file) => ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], file).into_response(),
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
-        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 

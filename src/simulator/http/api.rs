@@ -97,15 +97,20 @@ async fn initialize(State(app): State<App>, headers: HeaderMap, body: Bytes) -> 
         Err(no) => return app.refuse(&headers, &no),
     };
     let base = format!("http://{}", app.shared.address);
-    app.call(&headers, Call::Initialize, &payment.reference, |books, now| {
-        let record = books.initialize(&payment, now)?;
-        let data = json!({
-            "authorization_url": format!("{base}/simulator/checkout/{}", record.reference),
-            "access_code": format!("{:x}", record.id),
-            "reference": record.reference,
-        });
-        Ok(("Authorization URL created", data))
-    })
+    app.call(
+        &headers,
+        Call::Initialize,
+        &payment.reference,
+        |books, now| {
+            let record = books.initialize(&payment, now)?;
+            let data = json!({
+                "authorization_url": format!("{base}/simulator/checkout/{}", record.reference),
+                "access_code": format!("{:x}", record.id),
+                "reference": record.reference,
+            });
+            Ok(("Authorization URL created", data))
+        },
+    )
     .await
 }
 
@@ -128,7 +133,10 @@ async fn create_recipient(State(app): State<App>, headers: HeaderMap, body: Byte
     };
     app.call(&headers, Call::Recipient, "", |books, now| {
         let recipient = books.add_recipient(&recipient, now)?;
-        Ok(("Transfer recipient created successfully", json::recipient(recipient)))
+        Ok((
+            "Transfer recipient created successfully",
+            json::recipient(recipient),
+        ))
     })
     .await
 }
@@ -138,11 +146,19 @@ async fn transfer(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
         Ok(transfer) => transfer,
         Err(no) => return app.refuse(&headers, &no),
     };
-    app.call(&headers, Call::Transfer, &transfer.reference, |books, now| {
-        let record = books.transfer(&transfer, now)?.clone();
-        let recipient = books.recipient(&record.recipient)?;
-        Ok(("Transfer has been queued", json::transfer(&record, recipient)))
-    })
+    app.call(
+        &headers,
+        Call::Transfer,
+        &transfer.reference,
+        |books, now| {
+            let record = books.transfer(&transfer, now)?.clone();
+            let recipient = books.recipient(&record.recipient)?;
+            Ok((
+                "Transfer has been queued",
+                json::transfer(&record, recipient),
+            ))
+        },
+    )
     .await
 }
 
@@ -177,7 +193,10 @@ async fn refund(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Resp
     };
     app.call(&headers, Call::Refund, &payment.reference, |books, now| {
         let record = books.refund(&refund, now)?;
-        Ok(("Refund has been queued for processing", json::refund(record, &payment)))
+        Ok((
+            "Refund has been queued for processing",
+            json::refund(record, &payment),
+        ))
     })
     .await
 }
@@ -206,9 +225,9 @@ async fn balance(State(app): State<App>, headers: HeaderMap) -> Response {
         return refusal(&no);
     }
     let balances = app.summary().balances;
-    let balances = balances.iter().map(|(currency, balance)| {
-        json!({ "currency": currency, "balance": balance })
-    });
+    let balances = balances
+        .iter()
+        .map(|(currency, balance)| json!({ "currency": currency, "balance": balance }));
     let data = Value::Array(balances.collect());
     super::answer::answer(Ok(("Balances retrieved", data)))
 }

@@ -156,7 +156,11 @@ impl Simulator {
     /// # Errors
     /// [`SimulatorError`].
     pub async fn start(options: SimulatorOptions) -> Result<Self, SimulatorError> {
-        let url = options.webhook_url.as_deref().map(webhook_uri).transpose()?;
+        let url = options
+            .webhook_url
+            .as_deref()
+            .map(webhook_uri)
+            .transpose()?;
         let mut books = Books::new(options.fees);
         for &(currency, amount) in &options.balances {
             let begun = books.top_up(amount, currency, OffsetDateTime::now_utc());
@@ -213,6 +217,12 @@ impl Simulator {
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where webhooks go.
+    #[must_use]
+    pub fn webhook_url(&self) -> Option<&str> {
+        self.app.shared.options.webhook_url.as_deref()
     }
 
     /// Looks at the books.
@@ -282,7 +292,9 @@ impl App {
         happened
             .into_iter()
             .map(|happened| {
-                let faults = provider.faults.take(Call::Webhook, happened.reference(), &[]);
+                let faults = provider
+                    .faults
+                    .take(Call::Webhook, happened.reference(), &[]);
                 (happened, faults)
             })
             .collect()
@@ -315,7 +327,12 @@ impl App {
                 .filter(|((account, _), _)| *account == super::Account::Balance)
                 .map(|((_, currency), balance)| (*currency, *balance))
                 .collect(),
-            faults: provider.faults.happened().iter().map(|(f, n)| (*f, *n)).collect(),
+            faults: provider
+                .faults
+                .happened()
+                .iter()
+                .map(|(f, n)| (*f, *n))
+                .collect(),
             webhooks: self.shared.courier.report(),
         }
     }

@@ -150,7 +150,12 @@ impl CreateRefund {
         }
     }
 
-    pub(super) fn refund(self, reference: String, whole: i64, of: Currency) -> Result<NewRefund, No> {
+    pub(super) fn refund(
+        self,
+        reference: String,
+        whole: i64,
+        of: Currency,
+    ) -> Result<NewRefund, No> {
         let amount = self.amount.map_or(Ok(whole), Amount::minor)?;
         Ok(NewRefund {
             payment_reference: reference,
