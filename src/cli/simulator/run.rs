@@ -11,7 +11,7 @@ use crate::cli::output::{Cell, Column, Record};
 use crate::config::Secret;
 use crate::ledger::Currency;
 use crate::simulator::{
-    Fault, Fees, PAYSTACK_RETRIES, Rate, Simulator, SimulatorError, SimulatorOptions, Summary,
+    Fees, PAYSTACK_RETRIES, Rate, Simulator, SimulatorError, SimulatorOptions, Summary,
 };
 
 /// The key where none is given: everybody may know it.
@@ -283,6 +283,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::simulator::Fault;
 
     #[derive(Debug, clap::Parser)]
     struct Alone {
