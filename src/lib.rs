@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod postgres;
 pub mod psp;
 pub mod resilience;
+pub mod simulator;
 pub mod telemetry;
 pub mod terms;
 pub mod verify;

@@ -22,6 +22,7 @@ mod output;
 mod page;
 mod progress;
 mod shell;
+mod simulator;
 mod status;
 mod transfer;
 mod wallet;
@@ -124,6 +125,9 @@ enum Command {
     /// Dead letters: messages that could not be handled
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// A PSP to test with
+    #[command(subcommand)]
+    Simulator(simulator::Command),
     /// Every dependency on one screen
     Status(status::Args),
     /// The configuration in effect
@@ -148,7 +152,7 @@ impl Command {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
             Self::Dlq(command) => command.stops_itself(),
-            Self::Bench(_) => true,
+            Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
         }
     }
@@ -275,6 +279,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Transfer(command) => transfer::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
+        Command::Simulator(command) => simulator::run(context, command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),
         Command::Bench(command) => bench::run(context, command).await,

@@ -12,7 +12,7 @@
 //! | errors | <https://paystack.com/docs/api/errors/>, <https://github.com/PaystackOSS/openapi/blob/main/errors/api-errors.json> |
 //!
 //! The secret key is the bearer of each call. Amounts are minor units as JSON numbers, and every
-//! answer is an envelope `{status, message, data}`. [`answer`] tells what may be assumed after one,
+//! answer is an envelope `{status, message, data}`. `answer` tells what may be assumed after one,
 //! `wire` reads the data, `webhook` the events.
 
 mod answer;
