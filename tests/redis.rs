@@ -81,9 +81,11 @@ async fn with_redis_at_hand_the_daemon_and_the_tool_say_ok() {
         .expect("REDIS_ADDRESS is set: run eval \"$(dev/stack env)\" first, or make test");
     let database = TestDatabase::create().await;
     let settings = Settings::new(database.url()).with("REDIS_ADDRESS", &redis);
-    let daemon = settings.start().await;
+    let mut daemon = settings.start().await;
     let readiness = redis_becomes(&daemon, "ok").await;
     assert_eq!(readiness["status"], "ok", "{readiness}");
+    // aegisd is ready before its relay is at work, which the tool looks at, too.
+    daemon.logged("this relay has the outbox").await;
 
     let status = status(&database, &redis);
     assert_eq!(redis_of(&status)["status"], "ok", "{status}");
