@@ -86,27 +86,96 @@ pub enum EventError {
     Base64(#[from] base64::DecodeError),
 }
 
-/// The types of events. The name on the wire never changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EventType {
-    /// `aegis.transaction.posted`, its data is [`TransactionPosted`].
-    TransactionPosted,
-    /// `aegis.transfer.requested`, a command: its data is [`TransferRequested`].
-    TransferRequested,
+/// The types, their names on the wire, and what they tell.
+macro_rules! event_types {
+    ($( $variant:ident = $name:literal, $doc:literal; )+) => {
+        /// The types of events. The name on the wire never changes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum EventType {
+            $( #[doc = concat!("`", $name, "`: ", $doc)] $variant, )+
+        }
+
+        impl EventType {
+            /// Every type, for listings and tests.
+            pub const ALL: &[Self] = &[$( Self::$variant ),+];
+
+            /// The name on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $name, )+
+                }
+            }
+        }
+    };
 }
 
-impl EventType {
-    /// Every type, for listings and tests.
-    pub const ALL: &[Self] = &[Self::TransactionPosted, Self::TransferRequested];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TransactionPosted => "aegis.transaction.posted",
-            Self::TransferRequested => "aegis.transfer.requested",
-        }
-    }
+event_types! {
+    TransactionPosted = "aegis.transaction.posted",
+        "a transaction with its entries: its data is [`TransactionPosted`].";
+    TransferRequested = "aegis.transfer.requested",
+        "a command: its data is [`TransferRequested`].";
+    MerchantCreated = "aegis.merchant.created",
+        "a merchant is known.";
+    MerchantTermsAgreed = "aegis.merchant.terms_agreed",
+        "a version of a merchant's terms is in force.";
+    MerchantFrozen = "aegis.merchant.frozen",
+        "a merchant takes no payments and is not paid out.";
+    MerchantUnfrozen = "aegis.merchant.unfrozen",
+        "a merchant goes on.";
+    PaymentCreated = "aegis.payment.created",
+        "a payment was asked for.";
+    PaymentPending = "aegis.payment.pending",
+        "the customer can pay.";
+    PaymentSucceeded = "aegis.payment.succeeded",
+        "the customer paid, and the merchant is credited.";
+    PaymentFailed = "aegis.payment.failed",
+        "a payment came to nothing.";
+    PaymentAbandoned = "aegis.payment.abandoned",
+        "the customer never paid.";
+    PaymentRefunded = "aegis.payment.refunded",
+        "all or a part of a payment went back to the customer.";
+    PaymentDisputed = "aegis.payment.disputed",
+        "the customer disputes a payment, or no longer does.";
+    RefundRequested = "aegis.refund.requested",
+        "a refund is on its way.";
+    RefundSent = "aegis.refund.sent",
+        "the PSP took a refund.";
+    RefundSucceeded = "aegis.refund.succeeded",
+        "the customer has the money back.";
+    RefundFailed = "aegis.refund.failed",
+        "the merchant has the money back.";
+    RefundUnknown = "aegis.refund.unknown",
+        "whether the PSP took a refund is not known.";
+    SettlementReleased = "aegis.settlement.released",
+        "what matured is available.";
+    SettlementReserveReleased = "aegis.settlement.reserve_released",
+        "a reserve is available.";
+    PayoutRequested = "aegis.payout.requested",
+        "the funds of a payout are in transit.";
+    PayoutSent = "aegis.payout.sent",
+        "the PSP took a payout.";
+    PayoutSucceeded = "aegis.payout.succeeded",
+        "the recipient has the money.";
+    PayoutFailed = "aegis.payout.failed",
+        "a payout came to nothing, and the funds are back.";
+    PayoutUnknown = "aegis.payout.unknown",
+        "whether the PSP took a payout is not known; the funds stay in transit.";
+    PayoutReturned = "aegis.payout.returned",
+        "a payout that had succeeded came back.";
+    PayoutRunWaiting = "aegis.payout_run.waiting",
+        "a payout run waits for its approval.";
+    PayoutRunStarted = "aegis.payout_run.started",
+        "a payout run pays.";
+    PayoutRunFinished = "aegis.payout_run.finished",
+        "a payout run is over.";
+    DiscrepancyOpened = "aegis.discrepancy.opened",
+        "the ledger and the world don't agree.";
+    DiscrepancyResolved = "aegis.discrepancy.resolved",
+        "a discrepancy was resolved.";
+    ReconciliationFinished = "aegis.reconciliation.finished",
+        "a file was reconciled.";
 }
 
 impl fmt::Display for EventType {

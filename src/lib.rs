@@ -14,6 +14,8 @@ pub mod dlq;
 pub mod engine;
 pub mod event;
 pub mod ledger;
+pub mod merchant;
+pub mod onboarding;
 pub mod outbox;
 pub mod postgres;
 pub mod psp;

@@ -5,7 +5,7 @@ use crate::event::EventType;
 /// Everything that was posted to a ledger.
 pub const TRANSACTIONS: &str = "aegis.transactions";
 
-/// Payouts, settlements, and the commands of the settlement consumer.
+/// Merchants, payments, settlements, payouts, and the commands of the settlement consumer.
 pub const SETTLEMENTS: &str = "aegis.settlements";
 
 /// What a topic's dead letters end with.
@@ -15,7 +15,7 @@ pub const DEAD_LETTER_SUFFIX: &str = ".dlq";
 pub const fn of(event_type: EventType) -> &'static str {
     match event_type {
         EventType::TransactionPosted => TRANSACTIONS,
-        EventType::TransferRequested => SETTLEMENTS,
+        _ => SETTLEMENTS,
     }
 }
 

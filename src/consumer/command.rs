@@ -92,7 +92,8 @@ fn read(message: &Message) -> Result<Read, String> {
     })?;
     match envelope.event_type {
         EventType::TransferRequested => {}
-        EventType::TransactionPosted => return Ok(Read::NotForUs),
+        // What happened is told to others; this consumer does what it is asked to.
+        _ => return Ok(Read::NotForUs),
     }
     let ledger = envelope.ledger().ok_or_else(|| {
         unreadable(&format!(

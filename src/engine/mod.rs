@@ -10,12 +10,14 @@ mod decision;
 mod directory;
 mod job;
 mod known;
+mod own;
 mod posting;
 mod within;
 
 use std::sync::Arc;
 
 pub use committer::{Committer, Limits};
+pub use own::{Posting, post_own};
 pub use posting::Engine;
 pub use within::post_within;
 

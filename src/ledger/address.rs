@@ -78,6 +78,12 @@ pub enum WalletRef {
     Id(Uuid),
 }
 
+impl From<Address> for WalletRef {
+    fn from(address: Address) -> Self {
+        Self::Address(address)
+    }
+}
+
 impl FromStr for WalletRef {
     type Err = String;
 

@@ -32,7 +32,8 @@ impl InvalidField {
 
 /// A caller's key: the same key with the same request takes effect once, for ever.
 ///
-/// 1 to 255 characters, none of them a control character.
+/// 1 to 255 characters, none of them a control character. Those that begin with `aegis:` are the
+/// program's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdempotencyKey(String);
 
@@ -42,7 +43,16 @@ impl IdempotencyKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A key of the program's own, which no caller can take: `aegis:<name>`.
+    #[must_use]
+    pub fn own(name: &str) -> Self {
+        Self(format!("{OWN}{name}"))
+    }
 }
+
+/// How the keys of the program's own transactions begin.
+const OWN: &str = "aegis:";
 
 impl FromStr for IdempotencyKey {
     type Err = String;
@@ -50,6 +60,11 @@ impl FromStr for IdempotencyKey {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
             return Err("is empty: write 1 to 255 printable characters".to_owned());
+        }
+        if text.starts_with(OWN) {
+            return Err(format!(
+                "begins with {OWN}, as the keys of Aegis's own transactions do: write another one"
+            ));
         }
         printable(text).map(Self)
     }
@@ -370,6 +385,7 @@ mod tests {
             "metadata"
         );
         assert!("".parse::<IdempotencyKey>().is_err());
+        assert!("aegis:payment".parse::<IdempotencyKey>().is_err());
         assert!(long.parse::<IdempotencyKey>().is_err());
     }
 }

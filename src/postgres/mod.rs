@@ -8,16 +8,22 @@ pub mod consumed;
 mod copy;
 mod copy_out;
 pub mod dead_letters;
+pub mod discrepancies;
 pub mod ledgers;
+pub mod merchants;
 pub mod migrate;
 pub mod outbox;
 pub mod posting;
+pub mod psp_references;
 pub mod retries;
+mod transact;
 pub mod transactions;
 pub mod verify;
 pub mod wallets;
 
 use std::time::Duration;
+
+pub use transact::{Undone, transact};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{BY_KEY, advisory};
+use crate::event::EventType;
 
 /// The channel that an insert into the outbox notifies.
 pub const CHANNEL: &str = "aegis_outbox";
@@ -70,6 +71,65 @@ fn from_row(row: &PgRow) -> sqlx::Result<Pending> {
         next_attempt_at: row.try_get("next_attempt_at")?,
         last_error: row.try_get("last_error")?,
     })
+}
+
+/// Something that happened, to be told with the COMMIT.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// What happened.
+    pub event_type: EventType,
+    /// Whose order matters, and what it is about: an id of a payment, a payout and the like.
+    pub subject: String,
+    /// What it belongs to.
+    pub correlation_id: Option<String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// JSON.
+    pub payload: String,
+}
+
+/// Puts events into the outbox, in order. Events of one subject are told in the order of their
+/// COMMITs where its row is locked before.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn tell(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    topic: &str,
+    news: &[News],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = news.iter().map(|_| Uuid::now_v7()).collect();
+    let types: Vec<&str> = news.iter().map(|n| n.event_type.as_str()).collect();
+    let subjects: Vec<&str> = news.iter().map(|n| n.subject.as_str()).collect();
+    let correlation_ids: Vec<Option<&str>> =
+        news.iter().map(|n| n.correlation_id.as_deref()).collect();
+    let traceparents: Vec<Option<&str>> = news.iter().map(|n| n.traceparent.as_deref()).collect();
+    let payloads: Vec<&str> = news.iter().map(|n| n.payload.as_str()).collect();
+    sqlx::query(
+        "INSERT INTO transaction_outbox (
+             ledger_id, event_id, event_type, topic, key, subject, correlation_id, traceparent,
+             payload, created_at)
+         SELECT $1, n.id, n.type, $2, n.subject, n.subject, n.correlation_id, n.traceparent,
+                n.payload, $9
+         FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+             WITH ORDINALITY
+             AS n (id, type, subject, correlation_id, traceparent, payload, place)
+         ORDER BY n.place",
+    )
+    .bind(ledger_id)
+    .bind(topic)
+    .bind(ids)
+    .bind(types)
+    .bind(subjects)
+    .bind(correlation_ids)
+    .bind(traceparents)
+    .bind(payloads)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Takes the relay's lock for as long as the connection lives: whether it was free.

@@ -116,6 +116,25 @@ pub async fn find(
     .collect()
 }
 
+/// Sets what a wallet's balance may not fall below; `None`: nothing bounds it.
+///
+/// # Errors
+/// Where the database fails; a wallet that is below by now violates `wallets_balance_above_minimum`.
+pub async fn set_min_balance(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    id: Uuid,
+    min_balance: Option<i64>,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE wallets SET min_balance = $3 WHERE ledger_id = $1 AND id = $2")
+        .bind(ledger_id)
+        .bind(id)
+        .bind(min_balance)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Which wallets to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

@@ -18,6 +18,7 @@
 pub mod database;
 pub mod ledger;
 pub mod log;
+pub mod merchant;
 pub mod ran;
 
 pub use database::TestDatabase;
