@@ -25,6 +25,7 @@ pub mod webhook;
 use std::time::Duration;
 
 use crate::ledger::Ledger;
+use crate::payouts;
 use crate::resilience::backoff::Schedule;
 
 pub use create::{Created, NewPayment, Refused, create};
@@ -52,6 +53,8 @@ pub struct Options {
     pub ask_after: Duration,
     /// How long after it was made a payment is given up that nobody paid.
     pub abandon_after: Duration,
+    /// How payouts are handled, of which webhooks tell, too.
+    pub payouts: payouts::Options,
     /// The most webhooks that are handled in one database transaction.
     pub batch_webhooks_max: usize,
 }
