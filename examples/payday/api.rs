@@ -116,9 +116,7 @@ impl Api {
         match (raw.status, raw.body["code"].as_str()) {
             (StatusCode::CREATED, _) => {
                 let id = raw.body["id"].as_str();
-                Ok(Ok(id
-                    .with_context(|| format!("{}", raw.body))?
-                    .to_owned()))
+                Ok(Ok(id.with_context(|| format!("{}", raw.body))?.to_owned()))
             }
             (StatusCode::UNPROCESSABLE_ENTITY, Some(code)) => Ok(Err(code.to_owned())),
             _ => Err(unexpected("asking for a refund", &raw)),

@@ -155,7 +155,9 @@ impl<'m> Books<'m> {
 
     /// Money arrived at a merchant.
     pub(crate) fn pay_out(&mut self, merchant: usize, amount: i64) {
-        let fee = self.merchants[merchant].currency.psp_fee_of_transfer(amount);
+        let fee = self.merchants[merchant]
+            .currency
+            .psp_fee_of_transfer(amount);
         self.purses[merchant].available -= amount;
         let house = self.house(merchant);
         house.psp += amount + fee;

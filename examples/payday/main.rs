@@ -12,10 +12,12 @@
 
 mod api;
 mod books;
+mod close;
 mod customers;
 mod ending;
 mod evidence;
 mod money;
+mod psp;
 mod report;
 mod run;
 mod simulator;

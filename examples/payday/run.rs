@@ -1,32 +1,37 @@
 //! The day: programs, merchants, money in, what goes back, settlement, money out.
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use tokio::process::Child;
 
-use crate::api::{Answer, Api, Payment};
+use crate::api::{Answer, Api};
+use crate::close::{Close, Read};
 use crate::customers::Customers;
-use crate::evidence::{Evidence, GaveBack, Took};
-use crate::simulator::{Movement, SECRET_KEY, Simulator};
+use crate::evidence::{Evidence, Findings, GaveBack, Took, Way};
+use crate::money::Currency;
+use crate::psp::Psp;
+use crate::simulator::{SECRET_KEY, Simulator};
 use crate::stage::aegisctl::Aegisctl;
 use crate::stage::aegisd::{Aegisd, beside_this_program};
 use crate::stage::environment::{self, Bus};
 use crate::stage::numbers::{grouped, seconds};
 use crate::stage::screen::{Screen, Tone};
-use crate::story::{self, Customer, Order, Story, When};
+use crate::story::{self, Order, Story, When};
 use crate::tool::{self, Run};
 use crate::world::{self, Clock, Merchant};
 
 /// How long what is under way may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the relay may need for what is left in the outbox.
+const RELAY_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -121,12 +126,22 @@ impl<'s> Day<'s> {
     pub(crate) async fn run(&mut self) -> Result<Evidence> {
         self.open().await?;
         let took = self.take_payments().await?;
-        let mut gave_back = self.give_back(When::BeforeSettlement).await?;
-        let settled = self.settle().await?;
-        gave_back.extend(self.give_back(When::AfterSettlement).await?);
-        let run = self.pay_out().await?;
-        gave_back.extend(self.give_back(When::AfterPayouts).await?);
-        self.close(took, gave_back, settled, run).await
+        self.head(
+            "Money back",
+            "Merchants refund, customers complain at their banks. What the fee's fate is, the \
+             merchant's terms say.",
+        );
+        let before = self.give_back(When::BeforeSettlement, &took).await?;
+        self.settle().await?;
+        let between = self.give_back(When::AfterSettlement, &took).await?;
+        let runs = self.pay_out().await?;
+        self.head(
+            "Money back, too late",
+            "The money is paid out by now: refunds take merchants below zero as far as their \
+             terms allow, and\nwhat chargebacks take beyond that is owed.",
+        );
+        let after = self.give_back(When::AfterPayouts, &took).await?;
+        self.close(took, [before, between, after], runs).await
     }
 
     fn introduce(&self, address: &str) {
@@ -210,21 +225,21 @@ impl<'s> Day<'s> {
              the call's own answer,\nor never. A few customers pay another amount.",
         );
         let began = Instant::now();
-        let bar = self
-            .screen
-            .bar("asked for", self.story.orders.len() as u64);
+        let bar = self.screen.bar("asked for", self.story.orders.len() as u64);
         let answered = Arc::new(AtomicUsize::new(0));
         let (api, merchants, orders) = (&self.api, &self.merchants, &self.story.orders);
         let mut customers = Customers::new(self.simulator.clone());
         let mut took = Took::default();
         let asking = async {
-            let mut asked = stream::iter(orders)
-                .map(|order| ask(api, &merchants[order.merchant], order))
+            let mut asked = stream::iter(orders.iter().enumerate())
+                .map(|(place, order)| ask(api, &merchants[order.merchant], place, order))
                 .buffer_unordered(self.size.connections);
             while let Some(asked) = asked.next().await {
                 let asked = asked?;
                 customers.send(&orders[asked.place]);
-                took.take(asked);
+                let order = &orders[asked.place];
+                let fee = merchants[order.merchant].fee.of(order.amount);
+                took.take(order, fee, asked);
                 answered.fetch_add(1, Ordering::Relaxed);
                 bar.inc(1);
             }
@@ -260,61 +275,270 @@ impl<'s> Day<'s> {
             );
             self.screen.say_indented(Some(Tone::Heading), &line);
         }
-        let began = Instant::now();
-        took.paid = self.wait_for_credits().await?;
+        let rested = self.rest().await?;
         let line = format!(
-            "{} were paid; the last webhook or answer took effect {} after the last customer left",
-            grouped(took.paid as u64),
-            seconds(began.elapsed())
+            "the last payment was credited {} after the last customer left",
+            seconds(rested)
         );
         self.screen.say_indented(None, &line);
         Ok(took)
     }
 
-    /// Until every payment that the PSP has as paid in full is credited.
-    async fn wait_for_credits(&self) -> Result<usize> {
-        let amounts: BTreeMap<&str, i64> = self
-            .story
-            .orders
-            .iter()
-            .map(|order| (order.reference.as_str(), order.amount))
-            .collect();
-        let movements = self.simulator.movements().await?;
-        let paid: Vec<&Movement> = movements.iter().filter(|m| m.kind == "payment").collect();
-        self.rest("payments", async || {
-            let payments = self.api.payments().await?;
-            let missing = paid.iter().filter(|movement| {
-                let reference = movement.reference.as_str();
-                let asked_for = amounts.get(reference).copied();
-                let in_full = asked_for == Some(-movement.change("customers"));
-                let here = payments.get(reference).is_some_and(Payment::is_paid);
-                in_full && !here
-            });
-            let missing: Vec<&str> = missing.map(|m| m.reference.as_str()).collect();
-            Ok(match missing.first() {
-                None => None,
-                Some(first) => Some(format!("{} such as {first}", missing.len())),
+    /// Merchants give money back, and customers complain at their banks.
+    async fn give_back(&self, when: When, took: &Took) -> Result<Vec<GaveBack>> {
+        let (story, orders) = (&self.story, &self.story.orders);
+        let refunds = story.refunds.iter().filter(|refund| refund.when == when);
+        let mut gave_back: Vec<GaveBack> = stream::iter(refunds)
+            .map(|refund| async move {
+                let payment = took.payment(refund.order)?;
+                let answer = self.api.refund(payment, refund).await?;
+                anyhow::Ok(GaveBack {
+                    order: refund.order,
+                    amount: refund.amount,
+                    way: match answer {
+                        Ok(_) => Way::Refund,
+                        Err(code) => Way::Refused(code),
+                    },
+                })
             })
-        })
-        .await?;
-        Ok(paid.len())
-    }
-
-    /// Looks again and again until nothing is under way any more.
-    async fn rest(
-        &self,
-        what: &str,
-        look: impl AsyncFn() -> Result<Option<String>>,
-    ) -> Result<()> {
-        let began = Instant::now();
-        loop {
-            match look().await? {
-                None => return Ok(()),
-                Some(still) if began.elapsed() > PATIENCE => {
-                    bail!("{what} are still under way after {PATIENCE:?}: {still}")
-                }
-                Some(_) => tokio::time::sleep(LOOK).await,
+            .buffered(self.size.connections)
+            .try_collect()
+            .await?;
+        let asked = gave_back.len();
+        for dispute in story.disputes.iter().filter(|dispute| dispute.when == when) {
+            let reference = &orders[dispute.order].reference;
+            let id = self.simulator.dispute(reference, dispute.amount).await?;
+            let act = if dispute.lost { "accept" } else { "decline" };
+            self.simulator.act(&format!("disputes/{id}/{act}")).await?;
+            if dispute.lost {
+                gave_back.push(GaveBack {
+                    order: dispute.order,
+                    amount: dispute.amount,
+                    way: Way::Chargeback,
+                });
             }
         }
+        let lost = gave_back.len() - asked;
+        let disputes = story.disputes.iter().filter(|d| d.when == when).count();
+        let rested = self.rest().await?;
+        let line = format!(
+            "{asked} refunds, {disputes} disputes of which {lost} were lost; at rest after {}",
+            seconds(rested)
+        );
+        self.screen.say_indented(None, &line);
+        Ok(gave_back)
     }
+
+    /// What has matured becomes the merchants' to have, once, however often it is run.
+    async fn settle(&self) -> Result<()> {
+        self.head(
+            "Settlement",
+            "The merchants' day ends. What was paid before moves from pending to available, less \
+             the reserve;\ncron starts the run twice.",
+        );
+        let wait = self.cut_off - OffsetDateTime::now_utc();
+        if let Ok(wait) = Duration::try_from(wait) {
+            let line = format!("{} until their day ends", seconds(wait));
+            self.screen.say_indented(None, &line);
+            tokio::time::sleep(wait + Duration::from_secs(1)).await;
+        }
+        for _ in 0..2 {
+            let said = tool::settle(&self.aegisctl).await?;
+            self.screen.say_indented(None, &format!("{said}"));
+        }
+        Ok(())
+    }
+
+    /// Merchants are paid out, by a run for each currency.
+    async fn pay_out(&self) -> Result<Vec<Run>> {
+        self.head(
+            "Money out",
+            "A payout run for each currency. The larger one is killed half-way (SIGKILL) and \
+             started again with\nthe same key, then once more, as cron might: nobody is paid \
+             twice.",
+        );
+        let mut runs = Vec::new();
+        for currency in Currency::ALL {
+            let code = currency.code();
+            let kill = (self.size.power_cut && currency == Currency::Ngn).then_some(3);
+            let key = format!("{}-{}", self.ledger, code.to_lowercase());
+            let run = tool::pay_out(&self.aegisctl, &self.simulator, key, code, kill).await?;
+            if let Some(sent) = run.killed_after {
+                let line = format!("{}: killed after {sent} transfers", run.key);
+                self.screen.say_indented(Some(Tone::Heading), &line);
+            }
+            let line = format!(
+                "{}: {} payouts of {}; {} succeeded, {} failed; exit codes {:?}",
+                run.key,
+                run.count("count"),
+                currency.show(run.count("total")),
+                run.count("succeeded"),
+                run.count("failed"),
+                run.codes
+            );
+            self.screen.say_indented(None, &line);
+            runs.push(run);
+        }
+        let rested = self.rest().await?;
+        let line = format!("at rest after {}", seconds(rested));
+        self.screen.say_indented(None, &line);
+        Ok(runs)
+    }
+
+    /// Gathers what all sides know, and compares it.
+    async fn close(
+        &self,
+        took: Took,
+        gave_back: [Vec<GaveBack>; 3],
+        runs: Vec<Run>,
+    ) -> Result<Evidence> {
+        self.head(
+            "Reconciliation",
+            "The PSP's export is held against the ledger: each line, and what stands in the \
+             clearing wallets.",
+        );
+        let file = environment::log("payday-settlement.csv");
+        std::fs::write(&file, self.simulator.export().await?)?;
+        let reconciled = tool::reconcile(&self.aegisctl, &file).await?;
+        let cleared = tool::clearing(&self.aegisctl).await?;
+        let said = format!("{}\n{}", reconciled.said, cleared.said);
+        self.screen.say_indented(None, &said);
+        let psp = Psp::of(&self.simulator.movements().await?, &self.story.orders);
+        let read = Read {
+            payments: self.api.payments().await?,
+            refunds: self.api.all("refunds").await?,
+            payouts: self.api.all("payouts").await?,
+            discrepancies: self.api.all("discrepancies").await?,
+            balances: self.api.balances().await?,
+        };
+        let mut findings = Findings::default();
+        findings.differences.extend(took.wrong.iter().cloned());
+        // Without the zone, as a beginning that times of the PSP are compared with.
+        let cut_off = self.cut_off.format(&Rfc3339)?;
+        let cut_off = cut_off.trim_end_matches('Z');
+        let close = Close {
+            merchants: &self.merchants,
+            orders: &self.story.orders,
+            gave_back: &gave_back,
+            cut_off,
+            psp: &psp,
+            read: &read,
+        };
+        let (flows, balances) = close.compare(&mut findings);
+        let verification = self.aegisctl.verify().await?;
+        findings.same("ledger verify, ok", &true, &verification.ok);
+        findings.same(
+            "events left in the outbox",
+            &0,
+            &self.left_in_outbox().await?,
+        );
+        let traced = gave_back[0].first().map_or(0, |back| back.order);
+        let reference = &self.story.orders[traced].reference;
+        Ok(Evidence {
+            flows,
+            balances,
+            findings,
+            faults: self.simulator.happened().await?,
+            runs,
+            reconciled,
+            verification,
+            trace: tool::trace(&self.aegisctl, reference).await?,
+        })
+    }
+
+    async fn left_in_outbox(&self) -> Result<usize> {
+        let began = Instant::now();
+        while began.elapsed() < RELAY_PATIENCE && self.aegisctl.events_wait().await? {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(self.aegisctl.waiting_events().await?.len())
+    }
+
+    /// Waits until nothing is on its way any more, or for too long: the tables will show it.
+    async fn rest(&self) -> Result<Duration> {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE && !self.is_at_rest().await? {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(began.elapsed())
+    }
+
+    /// Whether the ledger and the PSP have the same, and nothing is in transit at either.
+    async fn is_at_rest(&self) -> Result<bool> {
+        let there = Psp::of(&self.simulator.movements().await?, &self.story.orders);
+        let here = self.api.balances().await?;
+        Ok(Currency::ALL.into_iter().all(|currency| {
+            let balance = |address: &str| {
+                let wallet = (address.to_owned(), currency.code().to_owned());
+                here.get(&wallet).copied().unwrap_or(0)
+            };
+            let there = there.of_currency(currency);
+            balance("psp:paystack") == -there.owed()
+                && balance("payouts:in_transit") == 0
+                && balance("refunds:in_transit") == 0
+                && there.in_transit == 0
+        }))
+    }
+}
+
+/// What came of asking for one payment.
+pub(crate) struct Asked {
+    pub place: usize,
+    /// The first answer, and the one under the same key again.
+    pub answers: Vec<Answer>,
+}
+
+/// Asks for a payment; some clients ask twice under the same key.
+async fn ask(api: &Api, merchant: &Merchant, place: usize, order: &Order) -> Result<Asked> {
+    let mut answers = vec![api.pay(&merchant.name, order, &order.reference).await?];
+    if order.asked_twice {
+        answers.push(api.pay(&merchant.name, order, &order.reference).await?);
+    }
+    Ok(Asked { place, answers })
+}
+
+/// What aegisd and the tool are told beside what the environment says.
+fn settings(simulator: &Simulator, bus: &Bus) -> Vec<(&'static str, String)> {
+    let text = |value: &str| value.to_owned();
+    let mut settings = vec![
+        ("PAYSTACK_BASE_URL", simulator.url.clone()),
+        ("PAYSTACK_SECRET_KEY", text(SECRET_KEY)),
+        // The simulator is near: who waits longer than this waits for nothing.
+        ("PAYSTACK_TIMEOUT_MS", text("500")),
+        // A day passes in two minutes, and so do waits.
+        ("BACKOFF_FIRST_MS", text("200")),
+        ("BREAKER_OPEN_MS", text("500")),
+    ];
+    if let Bus::Kafka { topic, .. } = bus {
+        settings.push(("KAFKA_TOPIC_SETTLEMENTS", topic.clone()));
+    }
+    settings
+}
+
+/// A port that was free a moment ago: the simulator has to know where webhooks go before aegisd is
+/// there.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The merchants' clock: a zone where it is about noon, whatever the hour here, so that the day of
+/// the demo does not change within it; and an end of the day soon after the last payment.
+fn clock(now: OffsetDateTime, size: &Size) -> Result<(Clock, OffsetDateTime)> {
+    let offset = 12 - i64::from(now.hour());
+    // The names of the tz database count from Greenwich to the west.
+    let zone = match offset {
+        0 => "Etc/GMT".to_owned(),
+        offset => format!("Etc/GMT{:+}", -offset),
+    };
+    let needed = Duration::from_secs(40 + size.payments as u64 / 50);
+    let cut_off = now + needed + Duration::from_secs(60);
+    let cut_off = cut_off.replace_second(0)?.replace_nanosecond(0)?;
+    let local = cut_off + time::Duration::hours(offset);
+    let cut_off_text = local.format(format_description!("[hour]:[minute]"))?;
+    let clock = Clock {
+        zone,
+        cut_off: cut_off_text,
+    };
+    Ok((clock, cut_off))
 }

@@ -78,7 +78,13 @@ impl Merchant {
         if let Some(cap) = self.fee.cap {
             fee["cap"] = json!(cap);
         }
-        let fate = |back: &Back| if back.fee_returned { "returned" } else { "kept" };
+        let fate = |back: &Back| {
+            if back.fee_returned {
+                "returned"
+            } else {
+                "kept"
+            }
+        };
         let mut terms = json!({
             "fee": fee,
             "settlement": {

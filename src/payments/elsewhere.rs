@@ -46,7 +46,16 @@ async fn of_transfer(
             transfer.status
         );
         let identity = format!("{}:{}:{}", options.psp, transfer.reference, transfer.code);
-        unknown(conn, options, &transfer.reference, &identity, sum, &detail, now).await?;
+        unknown(
+            conn,
+            options,
+            &transfer.reference,
+            &identity,
+            sum,
+            &detail,
+            now,
+        )
+        .await?;
         return Ok(Fate::Discrepancy);
     };
     let (ledger, id) = (&payout.ledger, payout.id);

@@ -63,7 +63,11 @@ async fn what_was_paid_is_credited(market: &Market) {
             let there = books.payment(reference).ok();
             let there = there.filter(|p| p.paid_at.is_some() && p.amount == p.requested_amount);
             let here: bool = row.get("paid");
-            assert_eq!(here, there.is_some(), "{reference} is {status} here, there {there:?}");
+            assert_eq!(
+                here,
+                there.is_some(),
+                "{reference} is {status} here, there {there:?}"
+            );
         }
     });
 }
