@@ -24,6 +24,7 @@ pub mod wallets;
 
 use std::time::Duration;
 
+pub(crate) use transact::{ATTEMPTS_MAX, atomically};
 pub use transact::{Undone, transact};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
