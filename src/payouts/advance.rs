@@ -18,7 +18,7 @@ use super::{AttemptKind, Options, Outcome, Payout, PayoutError};
 use crate::ledger::Ledger;
 use crate::merchant::MerchantStatus;
 use crate::postgres::payouts::Doubt;
-use crate::postgres::{merchants, payouts, transact};
+use crate::postgres::{atomically, merchants, payouts};
 use crate::psp::{Lookup, NewTransfer, Psp, PspError, Transfer};
 use crate::resilience::failpoint;
 
@@ -36,11 +36,9 @@ pub async fn advance<P: Psp>(
     id: Uuid,
     now: OffsetDateTime,
 ) -> Result<Payout, PayoutError> {
-    let begun = transact(pool, async |conn| {
-        let payout = lock(conn, ledger, id).await?;
-        begin(conn, options, ledger, payout, None, now).await
-    })
-    .await?;
+    let begun = atomically!(pool, |conn| begin_one(
+        conn, options, ledger, id, None, now
+    ))?;
     match begun {
         Begun::Nothing(payout) => Ok(payout),
         Begun::Call(call) => carry_out(pool, options, psp, ledger, call, now).await,
@@ -62,6 +60,19 @@ pub(super) enum Begun {
     Call(Call),
 }
 
+/// Locks a payout and [begins](begin) with its step.
+pub(super) async fn begin_one(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    id: Uuid,
+    asked: Option<AttemptKind>,
+    now: OffsetDateTime,
+) -> Result<Begun, PayoutError> {
+    let payout = lock(conn, ledger, id).await?;
+    begin(conn, options, ledger, payout, asked, now).await
+}
+
 /// Decides on the step of a locked payout and writes its attempt. `asked`: a question that somebody
 /// wants to be put now, whether it is due or not.
 pub(super) async fn begin(
@@ -75,6 +86,9 @@ pub(super) async fn begin(
     let is_due = payout.next_attempt_at.is_some_and(|due| due <= now);
     if is_due {
         payout = give_up_lost(conn, options, ledger, payout, now).await?;
+    } else if asked.is_some() && is_being_sent(conn, ledger, payout.id).await? {
+        // Its answer comes, or its lease ends.
+        return Ok(Begun::Nothing(payout));
     }
     let step = options.timing.step(&payout, now);
     let Some(kind) = asked.or(step.filter(|_| is_due)) else {
@@ -103,6 +117,16 @@ pub(super) async fn begin(
     }))
 }
 
+/// Whether a call that sends it has no end yet.
+pub(super) async fn is_being_sent(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    id: Uuid,
+) -> sqlx::Result<bool> {
+    let open = payouts::open_attempts(conn, ledger.id, id).await?;
+    Ok(open.iter().any(|attempt| attempt.kind == AttemptKind::Send))
+}
+
 async fn is_frozen(
     conn: &mut PgConnection,
     ledger: &Ledger,
@@ -113,7 +137,7 @@ async fn is_frozen(
 }
 
 /// An attempt without an end whose lease is over: nobody comes back from it.
-async fn give_up_lost(
+pub(super) async fn give_up_lost(
     conn: &mut PgConnection,
     options: &Options,
     ledger: &Ledger,
@@ -165,12 +189,51 @@ pub(super) async fn carry_out<P: Psp>(
     };
     failpoint::reach(failpoint::PAYOUT_CALLED);
     let now = later(started_at, clock.elapsed());
-    let payout = transact(pool, async |conn| {
-        conclude(conn, options, ledger, &call, &answer, started_at, now).await
-    })
-    .await?;
+    let concluded: Result<Payout, PayoutError> = atomically!(pool, |conn| conclude(
+        conn, options, ledger, &call, &answer, started_at, now
+    ));
+    if let Err(error @ PayoutError::Refused { .. }) = &concluded {
+        let why = error.to_string();
+        atomically!(pool, |conn| put_off(
+            conn, options, ledger, &call, &answer, &why, now
+        ))?;
+    }
+    let payout = concluded?;
     failpoint::reach(failpoint::PAYOUT_CONCLUDED);
     Ok(payout)
+}
+
+/// The ledger refused to book what was learned: the PSP is asked again later.
+async fn put_off(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    call: &Call,
+    answer: &Answer,
+    why: &str,
+    now: OffsetDateTime,
+) -> Result<(), PayoutError> {
+    let (id, number) = (call.payout.id, call.number);
+    let mut payout = lock(conn, ledger, id).await?;
+    let (outcome, detail) = answer.outcome();
+    let detail = detail.as_deref();
+    payouts::end_attempt(conn, ledger.id, id, number, outcome, detail, now).await?;
+    if !payout.status.is_open() {
+        return Ok(());
+    }
+    if call.kind == AttemptKind::Send {
+        // A question comes first, whatever this call was answered.
+        payout.doubt = payout.doubt.or(Some(Doubt {
+            since: now,
+            until: now,
+        }));
+        payout.not_known_at = None;
+    }
+    payout.last_error = Some(why.to_owned());
+    payout.next_attempt_at = Some(later(now, options.timing.poll));
+    payout.updated_at = now;
+    payouts::update(conn, ledger.id, payout.status, &payout).await?;
+    Ok(())
 }
 
 async fn conclude(
@@ -201,7 +264,7 @@ async fn conclude(
     Ok(payout)
 }
 
-async fn lock(conn: &mut PgConnection, ledger: &Ledger, id: Uuid) -> Result<Payout, PayoutError> {
+pub(super) async fn lock(conn: &mut PgConnection, ledger: &Ledger, id: Uuid) -> Result<Payout, PayoutError> {
     let locked = payouts::lock(conn, ledger.id, id).await?;
     locked.ok_or(PayoutError::NotFound(id))
 }

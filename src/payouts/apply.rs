@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::request::details;
 use super::state::{Decision, Known, Learned, Movement, Next, decide};
 use super::timing::later;
-use super::{Doubt, Options, Payout, PayoutError, tell};
+use super::{Doubt, Options, Payout, PayoutError, Resolution, tell};
 use crate::engine::{Posting, post_own};
 use crate::ledger::Ledger;
 use crate::merchant::{Purse, house};
@@ -59,7 +59,9 @@ pub(super) struct News<'a> {
     pub(super) detail: Option<String>,
     /// When the PSP wants to be called again at the earliest.
     pub(super) retry_after: Option<Duration>,
-    /// Who found it: `webhook`, `query` or a person.
+    /// What a person said.
+    pub(super) word: Option<Resolution>,
+    /// Who found it: `webhook`, `query` or `person`.
     pub(super) source: &'a str,
 }
 
@@ -71,6 +73,7 @@ impl<'a> News<'a> {
             doubt: None,
             detail: None,
             retry_after: None,
+            word: None,
             source,
         }
     }
@@ -110,6 +113,7 @@ pub(super) async fn apply(
         amount: before.amount,
         currency: before.currency,
         acknowledged: before.psp_code.is_some(),
+        by_word: before.resolution.is_some(),
     };
     let decision = decide(known, &news.learned);
     let mut payout = before.clone();
@@ -165,6 +169,9 @@ fn take_in(
         }),
         (before, new) => before.or(new),
     };
+    if payout.resolution.is_none() {
+        payout.resolution.clone_from(&news.word);
+    }
     if matches!(news.learned, Learned::NotKnown { .. }) {
         payout.not_known_at = Some(now);
     }

@@ -14,8 +14,10 @@
 
 mod advance;
 mod apply;
+mod dispatch;
 mod error;
 mod request;
+mod resolve;
 pub mod state;
 mod timing;
 
@@ -36,8 +38,10 @@ pub use crate::postgres::payouts::{
 };
 pub use advance::advance;
 pub use apply::{Applied, apply_transfer};
+pub use dispatch::{Dispatch, Pace, request_now, requery};
 pub use error::PayoutError;
 pub use request::request;
+pub use resolve::{Resolved, Verdict, objection, resolve};
 pub use timing::Timing;
 
 /// Where payouts are told and how they are looked after.

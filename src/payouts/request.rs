@@ -12,6 +12,7 @@ use crate::ledger::{Details, Ledger, RejectionCode, WalletStatus};
 use crate::merchant::{AgreedTerms, MerchantStatus, Purse, house};
 use crate::postgres::psp_references::{self, SubjectKind};
 use crate::postgres::{merchants, payouts};
+use crate::resilience::failpoint;
 
 /// Asks for a payout within the caller's transaction, which is to be rolled back on an error and
 /// may be committed on a rejection: that is found before anything is written.
@@ -84,6 +85,7 @@ pub async fn request(
     }
     let payout = draft(options, new, &agreed, recipient, now);
     write(conn, options, ledger, new, &payout, &hash, now).await?;
+    failpoint::reach(failpoint::PAYOUT_REQUESTS);
     Ok(Requested::Now(payout))
 }
 

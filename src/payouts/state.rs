@@ -22,6 +22,8 @@ pub struct Known {
     pub currency: Currency,
     /// Whether the PSP ever said that it has the transfer.
     pub acknowledged: bool,
+    /// Whether a person said how it ended.
+    pub by_word: bool,
 }
 
 /// Something new about a payout.
@@ -155,7 +157,7 @@ pub fn decide(known: Known, learned: &Learned) -> Decision {
             };
             match differs {
                 Some(class) => other_sum(known.status, class),
-                None => seen(known.status, status),
+                None => seen(known, status),
             }
         }
         Learned::Refused => match known.status {
@@ -196,9 +198,9 @@ const fn other_sum(status: PayoutStatus, class: Class) -> Decision {
     decision.amiss(class)
 }
 
-fn seen(status: PayoutStatus, word: &TransferStatus) -> Decision {
+fn seen(known: Known, word: &TransferStatus) -> Decision {
     use PayoutStatus::{Failed, Requested, Returned, Sent, Succeeded, Unknown};
-    match (status, word.conclusion()) {
+    match (known.status, word.conclusion()) {
         (Requested | Unknown, Conclusion::Open) => Decision::becomes(Sent, Next::Afresh),
         (Sent, Conclusion::Open) => Decision::stays(Sent, Next::Later),
         (Requested | Unknown | Sent, Conclusion::Done) => Decision::ends(Succeeded, Movement::Pay),
@@ -212,8 +214,12 @@ fn seen(status: PayoutStatus, word: &TransferStatus) -> Decision {
         },
         // The funds are back with the merchant, and the recipient has the money.
         (Failed, Conclusion::Done) => Decision::stays(Failed, Next::Never).amiss(Class::Status),
+        // They are back on other grounds than the PSP's word, and it has the transfer.
+        (Failed, Conclusion::Open) if known.by_word || !known.acknowledged => {
+            Decision::stays(Failed, Next::Never).amiss(Class::Status)
+        }
         // Older news than ours.
-        (Succeeded | Failed | Returned, _) => Decision::stays(status, Next::Never),
+        (ended, _) => Decision::stays(ended, Next::Never),
     }
 }
 

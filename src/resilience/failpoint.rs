@@ -26,6 +26,8 @@ pub const LETTERS_INDEXED: &str = "letters.indexed";
 pub const REPLAY_PUBLISHED: &str = "replay.published";
 /// A payout is asked for, and not committed.
 pub const PAYOUT_REQUESTS: &str = "payout.requests";
+/// A payout is committed, and nobody knows yet.
+pub const PAYOUT_REQUESTED: &str = "payout.requested";
 /// A payout's attempt is committed, and the PSP not called.
 pub const PAYOUT_CALLS: &str = "payout.calls";
 /// The PSP has answered, and nothing of it is written.
@@ -48,6 +50,7 @@ pub const ALL: &[&str] = &[
     LETTERS_INDEXED,
     REPLAY_PUBLISHED,
     PAYOUT_REQUESTS,
+    PAYOUT_REQUESTED,
     PAYOUT_CALLS,
     PAYOUT_CALLED,
     PAYOUT_CONCLUDES,
