@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::api::{Answer, Payment};
 use crate::money::Currency;
+use crate::money_in::Asked;
 use crate::psp::Psp;
-use crate::run::Asked;
 use crate::stage::aegisctl::Verification;
 use crate::story::Order;
 use crate::tool;

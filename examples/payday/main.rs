@@ -13,11 +13,16 @@
 mod api;
 mod books;
 mod close;
+mod compare;
 mod customers;
 mod ending;
 mod evidence;
 mod money;
+mod money_back;
+mod money_in;
+mod money_out;
 mod psp;
+mod replay;
 mod report;
 mod run;
 mod simulator;

@@ -1,39 +1,32 @@
 //! The day: programs, merchants, money in, what goes back, settlement, money out.
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use tokio::process::Child;
 
-use crate::api::{Answer, Api};
-use crate::close::{Close, Read};
-use crate::customers::Customers;
-use crate::evidence::{Evidence, Findings, GaveBack, Took, Way};
+use crate::api::Api;
+use crate::evidence::Evidence;
 use crate::money::Currency;
 use crate::psp::Psp;
 use crate::simulator::{SECRET_KEY, Simulator};
 use crate::stage::aegisctl::Aegisctl;
 use crate::stage::aegisd::{Aegisd, beside_this_program};
 use crate::stage::environment::{self, Bus};
-use crate::stage::numbers::{grouped, seconds};
+use crate::stage::numbers::grouped;
 use crate::stage::screen::{Screen, Tone};
-use crate::story::{self, Order, Story, When};
-use crate::tool::{self, Run};
+use crate::story::{self, Story, When};
 use crate::world::{self, Clock, Merchant};
 
 /// How long what is under way may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the relay may need for what is left in the outbox.
-const RELAY_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const RELAY_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(250);
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
 
 /// What the day is made from.
 #[derive(Clone, Copy, Debug)]
@@ -47,20 +40,20 @@ pub(crate) struct Size {
 
 /// A day with its programs, running.
 pub(crate) struct Day<'s> {
-    screen: &'s Screen,
-    size: Size,
-    bus: Bus,
+    pub screen: &'s Screen,
+    pub size: Size,
+    pub bus: Bus,
     pub ledger: String,
-    aegisctl: Aegisctl,
-    aegisd: Aegisd,
-    simulator: Simulator,
-    psp: Child,
-    api: Api,
+    pub aegisctl: Aegisctl,
+    pub aegisd: Aegisd,
+    pub simulator: Simulator,
+    pub psp: Child,
+    pub api: Api,
     pub merchants: Vec<Merchant>,
-    story: Story,
-    clock: Clock,
+    pub story: Story,
+    pub clock: Clock,
     /// When the day of the merchants is over: what is paid from then on counts for tomorrow.
-    cut_off: OffsetDateTime,
+    pub cut_off: OffsetDateTime,
 }
 
 impl<'s> Day<'s> {
@@ -181,281 +174,13 @@ impl<'s> Day<'s> {
         });
     }
 
-    fn head(&self, name: &str, told: &str) {
+    pub(crate) fn head(&self, name: &str, told: &str) {
         let name = self.screen.paint(Tone::Heading, name);
         self.screen.say(&format!("\n{name}"));
         self.screen.say_indented(Some(Tone::Faint), told);
     }
-
-    /// Makes the merchants.
-    async fn open(&self) -> Result<()> {
-        self.head(
-            "Merchants",
-            "Each with terms of its own: fee, T+0 or T+1, reserve, who bears refunds and \
-             chargebacks,\nfrom how much on it is paid out, and to which recipient at the PSP.",
-        );
-        let began = Instant::now();
-        stream::iter(&self.merchants)
-            .map(|merchant| async move {
-                let code = merchant.currency.code();
-                let recipient = self.simulator.recipient(&merchant.name, code).await?;
-                let request = merchant.request(&self.clock, &recipient);
-                self.api.create_merchant(merchant, &request).await
-            })
-            .buffer_unordered(self.size.connections)
-            .try_collect::<()>()
-            .await?;
-        let line = format!(
-            "{} merchants in {}; their day ends at {} ({})",
-            self.merchants.len(),
-            seconds(began.elapsed()),
-            self.clock.cut_off,
-            self.clock.zone
-        );
-        self.screen.say_indented(None, &line);
-        Ok(())
-    }
-
-    /// Merchants ask for payments, customers pay, the PSP tells by webhook.
-    async fn take_payments(&mut self) -> Result<Took> {
-        self.head(
-            "Money in",
-            "A payment is written down before the PSP is called for it. Calls time out, are cut, \
-             answered\nwith 500 or 429; webhooks come late, twice, out of order, forged, before \
-             the call's own answer,\nor never. A few customers pay another amount.",
-        );
-        let began = Instant::now();
-        let bar = self.screen.bar("asked for", self.story.orders.len() as u64);
-        let answered = Arc::new(AtomicUsize::new(0));
-        let (api, merchants, orders) = (&self.api, &self.merchants, &self.story.orders);
-        let mut customers = Customers::new(self.simulator.clone());
-        let mut took = Took::default();
-        let asking = async {
-            let mut asked = stream::iter(orders.iter().enumerate())
-                .map(|(place, order)| ask(api, &merchants[order.merchant], place, order))
-                .buffer_unordered(self.size.connections);
-            while let Some(asked) = asked.next().await {
-                let asked = asked?;
-                customers.send(&orders[asked.place]);
-                let order = &orders[asked.place];
-                let fee = merchants[order.merchant].fee.of(order.amount);
-                took.take(order, fee, asked);
-                answered.fetch_add(1, Ordering::Relaxed);
-                bar.inc(1);
-            }
-            anyhow::Ok(())
-        };
-        let (aegisd, cut) = (&mut self.aegisd, self.size.power_cut);
-        let middle = orders.len() / 2;
-        let killing = async {
-            while cut && answered.load(Ordering::Relaxed) < middle {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-            match cut {
-                true => aegisd.kill_and_start_again().await.map(Some),
-                false => Ok(None),
-            }
-        };
-        let ((), away) = tokio::try_join!(asking, killing)?;
-        bar.finish_and_clear();
-        let asked = began.elapsed();
-        customers.leave().await?;
-        let line = format!(
-            "{} payments asked for over {} connections in {}",
-            grouped(orders.len() as u64),
-            self.size.connections,
-            seconds(asked)
-        );
-        self.screen.say_indented(None, &line);
-        if let Some(away) = away {
-            let line = format!(
-                "Power cut: after {middle} answers aegisd was killed without warning (SIGKILL); it \
-                 was back after {}.",
-                seconds(away)
-            );
-            self.screen.say_indented(Some(Tone::Heading), &line);
-        }
-        let rested = self.rest().await?;
-        let line = format!(
-            "the last payment was credited {} after the last customer left",
-            seconds(rested)
-        );
-        self.screen.say_indented(None, &line);
-        Ok(took)
-    }
-
-    /// Merchants give money back, and customers complain at their banks.
-    async fn give_back(&self, when: When, took: &Took) -> Result<Vec<GaveBack>> {
-        let (story, orders) = (&self.story, &self.story.orders);
-        let refunds = story.refunds.iter().filter(|refund| refund.when == when);
-        let mut gave_back: Vec<GaveBack> = stream::iter(refunds)
-            .map(|refund| async move {
-                let payment = took.payment(refund.order)?;
-                let answer = self.api.refund(payment, refund).await?;
-                anyhow::Ok(GaveBack {
-                    order: refund.order,
-                    amount: refund.amount,
-                    way: match answer {
-                        Ok(_) => Way::Refund,
-                        Err(code) => Way::Refused(code),
-                    },
-                })
-            })
-            .buffered(self.size.connections)
-            .try_collect()
-            .await?;
-        let asked = gave_back.len();
-        for dispute in story.disputes.iter().filter(|dispute| dispute.when == when) {
-            let reference = &orders[dispute.order].reference;
-            let id = self.simulator.dispute(reference, dispute.amount).await?;
-            let act = if dispute.lost { "accept" } else { "decline" };
-            self.simulator.act(&format!("disputes/{id}/{act}")).await?;
-            if dispute.lost {
-                gave_back.push(GaveBack {
-                    order: dispute.order,
-                    amount: dispute.amount,
-                    way: Way::Chargeback,
-                });
-            }
-        }
-        let lost = gave_back.len() - asked;
-        let disputes = story.disputes.iter().filter(|d| d.when == when).count();
-        let rested = self.rest().await?;
-        let line = format!(
-            "{asked} refunds, {disputes} disputes of which {lost} were lost; at rest after {}",
-            seconds(rested)
-        );
-        self.screen.say_indented(None, &line);
-        Ok(gave_back)
-    }
-
-    /// What has matured becomes the merchants' to have, once, however often it is run.
-    async fn settle(&self) -> Result<()> {
-        self.head(
-            "Settlement",
-            "The merchants' day ends. What was paid before moves from pending to available, less \
-             the reserve;\ncron starts the run twice.",
-        );
-        let wait = self.cut_off - OffsetDateTime::now_utc();
-        if let Ok(wait) = Duration::try_from(wait) {
-            let line = format!("{} until their day ends", seconds(wait));
-            self.screen.say_indented(None, &line);
-            tokio::time::sleep(wait + Duration::from_secs(1)).await;
-        }
-        for _ in 0..2 {
-            let said = tool::settle(&self.aegisctl).await?;
-            self.screen.say_indented(None, &format!("{said}"));
-        }
-        Ok(())
-    }
-
-    /// Merchants are paid out, by a run for each currency.
-    async fn pay_out(&self) -> Result<Vec<Run>> {
-        self.head(
-            "Money out",
-            "A payout run for each currency. The larger one is killed half-way (SIGKILL) and \
-             started again with\nthe same key, then once more, as cron might: nobody is paid \
-             twice.",
-        );
-        let mut runs = Vec::new();
-        for currency in Currency::ALL {
-            let code = currency.code();
-            let kill = (self.size.power_cut && currency == Currency::Ngn).then_some(3);
-            let key = format!("{}-{}", self.ledger, code.to_lowercase());
-            let run = tool::pay_out(&self.aegisctl, &self.simulator, key, code, kill).await?;
-            if let Some(sent) = run.killed_after {
-                let line = format!("{}: killed after {sent} transfers", run.key);
-                self.screen.say_indented(Some(Tone::Heading), &line);
-            }
-            let line = format!(
-                "{}: {} payouts of {}; {} succeeded, {} failed; exit codes {:?}",
-                run.key,
-                run.count("count"),
-                currency.show(run.count("total")),
-                run.count("succeeded"),
-                run.count("failed"),
-                run.codes
-            );
-            self.screen.say_indented(None, &line);
-            runs.push(run);
-        }
-        let rested = self.rest().await?;
-        let line = format!("at rest after {}", seconds(rested));
-        self.screen.say_indented(None, &line);
-        Ok(runs)
-    }
-
-    /// Gathers what all sides know, and compares it.
-    async fn close(
-        &self,
-        took: Took,
-        gave_back: [Vec<GaveBack>; 3],
-        runs: Vec<Run>,
-    ) -> Result<Evidence> {
-        self.head(
-            "Reconciliation",
-            "The PSP's export is held against the ledger: each line, and what stands in the \
-             clearing wallets.",
-        );
-        let file = environment::log("payday-settlement.csv");
-        std::fs::write(&file, self.simulator.export().await?)?;
-        let reconciled = tool::reconcile(&self.aegisctl, &file).await?;
-        let cleared = tool::clearing(&self.aegisctl).await?;
-        let said = format!("{}\n{}", reconciled.said, cleared.said);
-        self.screen.say_indented(None, &said);
-        let psp = Psp::of(&self.simulator.movements().await?, &self.story.orders);
-        let read = Read {
-            payments: self.api.payments().await?,
-            refunds: self.api.all("refunds").await?,
-            payouts: self.api.all("payouts").await?,
-            discrepancies: self.api.all("discrepancies").await?,
-            balances: self.api.balances().await?,
-        };
-        let mut findings = Findings::default();
-        findings.differences.extend(took.wrong.iter().cloned());
-        // Without the zone, as a beginning that times of the PSP are compared with.
-        let cut_off = self.cut_off.format(&Rfc3339)?;
-        let cut_off = cut_off.trim_end_matches('Z');
-        let close = Close {
-            merchants: &self.merchants,
-            orders: &self.story.orders,
-            gave_back: &gave_back,
-            cut_off,
-            psp: &psp,
-            read: &read,
-        };
-        let (flows, balances) = close.compare(&mut findings);
-        let verification = self.aegisctl.verify().await?;
-        findings.same("ledger verify, ok", &true, &verification.ok);
-        findings.same(
-            "events left in the outbox",
-            &0,
-            &self.left_in_outbox().await?,
-        );
-        let traced = gave_back[0].first().map_or(0, |back| back.order);
-        let reference = &self.story.orders[traced].reference;
-        Ok(Evidence {
-            flows,
-            balances,
-            findings,
-            faults: self.simulator.happened().await?,
-            runs,
-            reconciled,
-            verification,
-            trace: tool::trace(&self.aegisctl, reference).await?,
-        })
-    }
-
-    async fn left_in_outbox(&self) -> Result<usize> {
-        let began = Instant::now();
-        while began.elapsed() < RELAY_PATIENCE && self.aegisctl.events_wait().await? {
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(self.aegisctl.waiting_events().await?.len())
-    }
-
     /// Waits until nothing is on its way any more, or for too long: the tables will show it.
-    async fn rest(&self) -> Result<Duration> {
+    pub(crate) async fn rest(&self) -> Result<Duration> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE && !self.is_at_rest().await? {
             tokio::time::sleep(LOOK).await;
@@ -480,23 +205,6 @@ impl<'s> Day<'s> {
         }))
     }
 }
-
-/// What came of asking for one payment.
-pub(crate) struct Asked {
-    pub place: usize,
-    /// The first answer, and the one under the same key again.
-    pub answers: Vec<Answer>,
-}
-
-/// Asks for a payment; some clients ask twice under the same key.
-async fn ask(api: &Api, merchant: &Merchant, place: usize, order: &Order) -> Result<Asked> {
-    let mut answers = vec![api.pay(&merchant.name, order, &order.reference).await?];
-    if order.asked_twice {
-        answers.push(api.pay(&merchant.name, order, &order.reference).await?);
-    }
-    Ok(Asked { place, answers })
-}
-
 /// What aegisd and the tool are told beside what the environment says.
 fn settings(simulator: &Simulator, bus: &Bus) -> Vec<(&'static str, String)> {
     let text = |value: &str| value.to_owned();

@@ -115,7 +115,10 @@ impl Scene {
         let to = format!("merchant:{merchant}:available");
         let key = format!("fund-{merchant}");
         let funded = transfer(&key, "psp:paystack", &to, amount);
-        assert_eq!(verdict(&post(&engine, &self.ledger, funded).await), "posted");
+        assert_eq!(
+            verdict(&post(&engine, &self.ledger, funded).await),
+            "posted"
+        );
     }
 
     pub fn pool(&self) -> &PgPool {
