@@ -7,10 +7,12 @@ use aegis::config::Secret;
 use aegis::ledger::{Currency, Ledger};
 use aegis::merchant::MerchantId;
 use aegis::payments::{self, Created, NewPayment, Options, webhook};
+use aegis::payouts;
 use aegis::psp::{Destination, NewRecipient, Psp as _};
 use aegis::resilience::backoff::Schedule;
 use aegis::simulator::{Faults, Fees, LocalPsp, SignedWebhook};
 use fastrand::Rng;
+use futures_util::{StreamExt as _, stream};
 use sqlx::PgPool;
 use time::macros::datetime;
 
@@ -92,6 +94,7 @@ impl Market {
             lease: Duration::from_secs(30),
             ask_after: Duration::from_secs(60),
             abandon_after: Duration::from_secs(24 * 3_600),
+            payouts: payout_options(),
             batch_webhooks_max: 500,
         };
         let mut market = Self {
@@ -155,7 +158,6 @@ impl Market {
 
     /// Merchants ask for so many payments; the PSP opens them, as far as it answers.
     pub(crate) async fn ask_for(&mut self, count: usize) {
-        use futures_util::{StreamExt as _, stream};
         let begin = self.orders.len();
         for number in begin..begin + count {
             let order = Order {
@@ -222,17 +224,15 @@ impl Market {
             }
         }
         self.rng.shuffle(&mut post);
-        let mut conn = self.pool.acquire().await.unwrap();
-        for webhook in &post {
-            let SignedWebhook { body, signature } = webhook;
-            let forged = self.rng.u8(..50) == 0;
-            let signature = if forged { "00" } else { signature };
-            let now = self.clock.now();
-            let received = webhook::receive(&mut conn, &self.psp, body, Some(signature), now).await;
-            let is_unauthentic = matches!(received, Ok(webhook::Received::Unauthentic(_)));
-            assert_eq!(is_unauthentic, forged, "{received:?}");
-        }
-        drop(conn);
+        let post: Vec<(SignedWebhook, bool)> = post
+            .into_iter()
+            .map(|webhook| (webhook, self.rng.u8(..50) == 0))
+            .collect();
+        let received = stream::iter(&post).map(|(webhook, forged)| self.receive(webhook, *forged));
+        received
+            .buffer_unordered(CONNECTIONS)
+            .collect::<Vec<()>>()
+            .await;
         loop {
             let (pool, now) = (&self.pool, self.clock.now());
             let handled = webhook::work(pool, &self.options, &self.psp, now).await;
@@ -240,6 +240,16 @@ impl Market {
                 break;
             }
         }
+    }
+
+    /// One arrives, or a forged one in its place.
+    async fn receive(&self, webhook: &SignedWebhook, forged: bool) {
+        let signature = if forged { "00" } else { &webhook.signature };
+        let mut conn = self.pool.acquire().await.unwrap();
+        let (body, now) = (&webhook.body, self.clock.now());
+        let received = webhook::receive(&mut conn, &self.psp, body, Some(signature), now).await;
+        let is_unauthentic = matches!(received, Ok(webhook::Received::Unauthentic(_)));
+        assert_eq!(is_unauthentic, forged, "{received:?}");
     }
 
     /// Time passes, and what is due is seen to.
@@ -252,5 +262,16 @@ impl Market {
                 break;
             }
         }
+    }
+}
+
+fn payout_options() -> payouts::Options {
+    payouts::Options {
+        topic_transactions: "aegis.transactions".to_owned(),
+        topic_settlements: "aegis.settlements".to_owned(),
+        psp_name: "paystack".to_owned(),
+        schedule: Schedule::STANDARD,
+        timing: payouts::Timing::default(),
+        host: "here".to_owned(),
     }
 }
