@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::apply::{News, apply};
 use super::state::Learned;
-use super::timing::later;
+use super::timing::{later, whole};
 use super::{AttemptKind, Options, Outcome, Payout, PayoutError};
 use crate::ledger::Ledger;
 use crate::merchant::MerchantStatus;
@@ -81,6 +81,7 @@ pub(super) async fn begin(
     asked: Option<AttemptKind>,
     now: OffsetDateTime,
 ) -> Result<Begun, PayoutError> {
+    let now = whole(now);
     let is_due = payout.next_attempt_at.is_some_and(|due| due <= now);
     if is_due {
         payout = give_up_lost(conn, options, ledger, payout, now).await?;

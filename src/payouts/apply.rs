@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::request::details;
 use super::state::{Decision, Known, Learned, Movement, Next, decide};
-use super::timing::later;
+use super::timing::{later, whole};
 use super::{Doubt, Options, Payout, PayoutError, Resolution, tell};
 use crate::engine::{Posting, post_own};
 use crate::ledger::Ledger;
@@ -108,6 +108,7 @@ pub(super) async fn apply(
     news: &News<'_>,
     now: OffsetDateTime,
 ) -> Result<(Payout, Applied), PayoutError> {
+    let now = whole(now);
     let known = Known {
         status: before.status,
         amount: before.amount,

@@ -21,10 +21,10 @@ mod resolve;
 pub mod state;
 mod timing;
 
-use serde_json::{Value, json};
+use std::time::Duration;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::config::Config;
 use crate::event::EventType;
@@ -32,6 +32,7 @@ use crate::ledger::{Currency, IdempotencyKey, Ledger};
 use crate::merchant::MerchantId;
 use crate::postgres::outbox::{self, News};
 use crate::resilience::backoff::Schedule;
+use crate::view::PayoutView;
 
 pub use crate::postgres::payouts::{
     Attempt, AttemptKind, Doubt, Outcome, Payout, PayoutStatus, Resolution, RunItem,
@@ -61,6 +62,9 @@ pub struct Options {
     pub host: String,
 }
 
+/// After how long a call is given up for lost at the earliest.
+const LEASE_MIN: Duration = Duration::from_secs(30);
+
 impl Options {
     /// As configured, for the PSP of that name.
     #[must_use]
@@ -71,7 +75,13 @@ impl Options {
             topic_settlements: config.kafka.topic_settlements.clone(),
             psp_name: psp_name.to_owned(),
             schedule: Schedule::new(backoff.first, 2, backoff.waits),
-            timing: Timing::default(),
+            timing: Timing {
+                poll: config.payouts.ask_every,
+                // A call ends within its time, and is written down soon after.
+                lease: config.paystack.timeout.saturating_mul(2).max(LEASE_MIN),
+                settling: config.payouts.settling,
+                ..Timing::default()
+            },
             host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
         }
     }
@@ -116,38 +126,6 @@ pub enum Requested {
     },
 }
 
-/// A payout as it goes over the wire.
-#[must_use]
-pub fn json(ledger: &Ledger, payout: &Payout) -> Value {
-    let time = |time: Option<OffsetDateTime>| time.and_then(|time| time.format(&Rfc3339).ok());
-    json!({
-        "id": payout.id,
-        "ledger": ledger.name.as_str(),
-        "merchant": payout.merchant.as_str(),
-        "amount": payout.amount,
-        "currency": payout.currency.code(),
-        "status": payout.status.as_str(),
-        "psp": payout.psp,
-        "reference": payout.reference,
-        "recipient": payout.recipient,
-        "label": payout.label,
-        "run_key": payout.run.as_ref().map(|run| run.run_key.as_str()),
-        "run_number": payout.run.as_ref().map(|run| run.number),
-        "correlation_id": payout.correlation_id,
-        "requested_by": payout.requested_by,
-        "psp_code": payout.psp_code,
-        "psp_fee": payout.psp_fee,
-        "attempts": payout.attempts,
-        "next_attempt_at": time(payout.next_attempt_at),
-        "last_error": payout.last_error,
-        "resolved_by": payout.resolution.as_ref().map(|word| word.by.as_str()),
-        "resolved_at": time(payout.resolution.as_ref().map(|word| word.at)),
-        "reason": payout.resolution.as_ref().map(|word| word.reason.as_str()),
-        "created_at": time(Some(payout.created_at)),
-        "updated_at": time(Some(payout.updated_at)),
-    })
-}
-
 /// Tells what became of a payout, in the transaction that it became so in.
 async fn tell(
     conn: &mut PgConnection,
@@ -156,13 +134,15 @@ async fn tell(
     payout: &Payout,
     event_type: EventType,
     now: OffsetDateTime,
-) -> sqlx::Result<()> {
+) -> Result<(), PayoutError> {
+    let payload = serde_json::to_string(&PayoutView::new(ledger, payout))?;
     let news = News {
         event_type,
         subject: payout.id.to_string(),
         correlation_id: payout.correlation_id.clone(),
         traceparent: payout.traceparent.clone(),
-        payload: json(ledger, payout).to_string(),
+        payload,
     };
-    outbox::tell(conn, ledger.id, &options.topic_settlements, &[news], now).await
+    outbox::tell(conn, ledger.id, &options.topic_settlements, &[news], now).await?;
+    Ok(())
 }

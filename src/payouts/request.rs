@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::timing::whole;
 use super::{NewPayout, Options, Payout, PayoutError, PayoutStatus, Requested, tell};
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
@@ -31,7 +32,7 @@ pub async fn request(
     new: &NewPayout,
     now: OffsetDateTime,
 ) -> Result<Requested, PayoutError> {
-    let hash = fingerprint(new);
+    let (hash, now) = (fingerprint(new), whole(now));
     if let Some(before) = payouts::by_key(conn, ledger.id, new.key.as_str()).await? {
         return same_or_reused(conn, ledger, new, before, &hash).await;
     }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::advance::{give_up_lost, is_being_sent, lock};
 use super::apply::{News, apply};
 use super::state::Learned;
+use super::timing::whole;
 use super::{Options, Payout, PayoutError, PayoutStatus, Resolution};
 use crate::ledger::Ledger;
 use crate::postgres::atomically;
@@ -104,7 +105,7 @@ pub async fn resolve(
 ) -> Result<Resolved, PayoutError> {
     let word = Resolution {
         by: actor.name.clone(),
-        at: now,
+        at: whole(now),
         reason: reason.to_owned(),
     };
     atomically!(pool, |conn| decide(

@@ -79,5 +79,11 @@ pub(super) fn later(time: OffsetDateTime, by: Duration) -> OffsetDateTime {
     time::Duration::try_from(by)
         .ok()
         .and_then(|by| time.checked_add(by))
-        .unwrap_or(time)
+        .map_or(time, whole)
+}
+
+/// The time as PostgreSQL keeps it, in microseconds.
+pub(super) fn whole(time: OffsetDateTime) -> OffsetDateTime {
+    let micros = time.microsecond().saturating_mul(1_000);
+    time.replace_nanosecond(micros).unwrap_or(time)
 }

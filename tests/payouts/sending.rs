@@ -106,7 +106,7 @@ async fn a_call_that_never_arrived_is_sent_again_only_when_the_psp_knows_nothing
         "it may be sent again"
     );
     assert!(scene.now() - sent_at >= scene.options.timing.settling);
-    let payout = scene.advance(payout.id).await;
+    let payout = scene.go_on(&payout).await;
     assert_eq!(payout.status, PayoutStatus::Sent);
     assert_eq!(scene.transfers(), 1);
     let attempts = scene.attempts(payout.id).await;
