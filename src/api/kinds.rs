@@ -49,6 +49,8 @@ kinds! {
     KEY_MISSING = 400 "idempotency_key_missing" "The Idempotency-Key header is missing";
     KEY_INVALID = 400 "idempotency_key_invalid" "The Idempotency-Key header is malformed";
     CORRELATION_ID_INVALID = 400 "correlation_id_invalid" "The X-Correlation-Id header is malformed";
+    SIGNATURE_MISSING = 401 "signature_missing" "The webhook is not signed";
+    SIGNATURE_INVALID = 401 "signature_invalid" "The webhook's signature is not the PSP's";
     NOT_FOUND = 404 "not_found" "There is nothing at this path";
     LEDGER_NOT_FOUND = 404 "ledger_not_found" "There is no such ledger";
     WALLET_NOT_FOUND = 404 "wallet_not_found" "There is no such wallet";
@@ -56,6 +58,8 @@ kinds! {
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
     PAYOUT_NOT_FOUND = 404 "payout_not_found" "There is no such payout";
+    PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
+    PSP_NOT_FOUND = 404 "psp_not_found" "There is no such PSP";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
     KEY_IN_FLIGHT = 409 "idempotency_key_in_flight" "A request with this key is under way";
@@ -74,12 +78,14 @@ kinds! {
     PAYOUT_NOT_OPEN = 422 "payout_not_open" "The payout has ended";
     PAYOUT_NOT_SENT = 422 "payout_not_sent" "The payout was never sent";
     PAYOUT_BEING_SENT = 422 "payout_being_sent" "The payout is being sent at this moment";
+    REFERENCE_TAKEN = 422 "reference_taken" "The reference stands for something else";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
     DATABASE_EXHAUSTED = 503 "database_exhausted" "The database has no room to work";
     BUS_UNAVAILABLE = 503 "bus_unavailable" "The bus can't be reached";
     PSP_NOT_CONFIGURED = 503 "psp_not_configured" "No PSP is configured";
+    PSP_UNAVAILABLE = 503 "psp_unavailable" "The PSP gives no answer";
     CONTENDED = 503 "contended" "Other writers were in the way";
     STOPPING = 503 "stopping" "The instance is stopping";
     TIMEOUT = 504 "timeout" "The request took too long";

@@ -39,6 +39,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
+    /// Payments, through whichever PSP.
+    pub payments: PaymentsConfig,
     /// Payouts, through whichever PSP.
     pub payouts: PayoutsConfig,
     /// Logs.
@@ -193,6 +195,21 @@ pub struct PayoutsConfig {
     pub settling: Duration,
 }
 
+/// Payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentsConfig {
+    /// How long whoever asks for a payment waits for the PSP to open it.
+    pub open_wait: Duration,
+    /// How long after it was opened a payment is asked about.
+    pub ask_after: Duration,
+    /// How long after it was asked for a payment is given up that nobody paid.
+    pub abandon_after: Duration,
+    /// How long the workers sleep when nothing is due and nobody wakes them.
+    pub poll: Duration,
+    /// Webhooks in one database transaction, 1 to 4096.
+    pub batch_webhooks_max: usize,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -282,6 +299,13 @@ impl Config {
                 poll: Duration::from_millis(1_000),
                 ask_every: Duration::from_millis(300_000),
                 settling: Duration::from_millis(60_000),
+            },
+            payments: PaymentsConfig {
+                open_wait: Duration::from_millis(5_000),
+                ask_after: Duration::from_millis(600_000),
+                abandon_after: Duration::from_millis(24 * 3_600_000),
+                poll: Duration::from_millis(1_000),
+                batch_webhooks_max: 500,
             },
             log: LogConfig {
                 filter: "info".to_owned(),
