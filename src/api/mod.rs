@@ -18,6 +18,7 @@ mod fingerprint;
 mod idempotency;
 mod kinds;
 mod ledgers;
+mod merchants;
 mod openapi;
 mod payments;
 mod payouts;
@@ -68,6 +69,7 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
+        .route("/merchants", writing(at, merchants::create))
         .route(
             "/payouts",
             get(payouts::list).merge(writing(at, payouts::create)),

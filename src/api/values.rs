@@ -261,3 +261,12 @@ impl FromStr for Time {
             .ok_or_else(|| "is not a time of RFC 3339: write 2026-11-22T09:30:00Z".to_owned())
     }
 }
+
+/// Any JSON.
+pub(super) struct RawJson<'a>(pub &'a str);
+impl<'a> Field<'a> for RawJson<'a> {
+    const FORM: &'static str = "JSON";
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        Ok(Self(raw.get()))
+    }
+}
