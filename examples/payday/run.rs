@@ -216,6 +216,11 @@ fn settings(simulator: &Simulator, bus: &Bus) -> Vec<(&'static str, String)> {
         // A day passes in two minutes, and so do waits.
         ("BACKOFF_FIRST_MS", text("200")),
         ("BREAKER_OPEN_MS", text("500")),
+        ("PAYMENTS_ASK_AFTER_MS", text("2000")),
+        ("PAYMENTS_POLL_MS", text("100")),
+        ("PAYOUTS_ASK_EVERY_MS", text("1000")),
+        ("PAYOUTS_SETTLING_MS", text("1500")),
+        ("PAYOUTS_POLL_MS", text("100")),
     ];
     if let Bus::Kafka { topic, .. } = bus {
         settings.push(("KAFKA_TOPIC_SETTLEMENTS", topic.clone()));
