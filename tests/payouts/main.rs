@@ -13,9 +13,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod scene;
+mod tool;
 
 mod asking;
+mod kills;
 mod requesting;
 mod resolving;
 mod sending;
+mod verifying;
 mod webhooks;

@@ -132,6 +132,10 @@ impl Scene {
             .set(self.now.get() + time::Duration::seconds(seconds));
     }
 
+    pub fn set_now(&self, now: OffsetDateTime) {
+        self.now.set(now);
+    }
+
     /// An adapter that waits little for an answer.
     pub fn impatient(&self) -> Paystack {
         adapter(&self.simulator.base_url(), Duration::from_millis(300))
