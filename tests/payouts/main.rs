@@ -12,11 +12,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod model;
 mod scene;
 mod tool;
 
 mod asking;
 mod kills;
+mod property;
 mod requesting;
 mod resolving;
 mod sending;

@@ -109,11 +109,16 @@ impl Scene {
         scene
     }
 
+    /// More for `acme`.
+    pub async fn fund_more(&self, amount: i64) {
+        self.fund("acme", amount).await;
+    }
+
     /// Money for a merchant to pay out.
     pub async fn fund(&self, merchant: &str, amount: i64) {
         let engine = Engine::new(&self.database.settings(), "aegis.transactions");
         let to = format!("merchant:{merchant}:available");
-        let key = format!("fund-{merchant}");
+        let key = Uuid::now_v7().to_string();
         let funded = transfer(&key, "psp:paystack", &to, amount);
         assert_eq!(verdict(&post(&engine, &self.ledger, funded).await), "posted");
     }
