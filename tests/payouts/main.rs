@@ -22,5 +22,6 @@ mod property;
 mod requesting;
 mod resolving;
 mod sending;
+mod stale;
 mod verifying;
 mod webhooks;

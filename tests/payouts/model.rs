@@ -24,6 +24,8 @@ pub enum Fate {
     Refused,
     /// It does not arrive, and that is known.
     NotSent,
+    /// It stands still on its way until it is let go, and is then refused.
+    Held,
     /// The caller dies before it.
     CrashBefore,
     /// It arrives, and the caller dies.
@@ -49,6 +51,10 @@ pub struct ModelPsp {
     world: Mutex<World>,
     /// The caller is to die now.
     pub crash: Notify,
+    /// A call stands still.
+    pub held: Notify,
+    /// It may go on.
+    pub release: Notify,
 }
 
 impl ModelPsp {
@@ -63,6 +69,8 @@ impl ModelPsp {
                 sent_blindly: 0,
             }),
             crash: Notify::new(),
+            held: Notify::new(),
+            release: Notify::new(),
         }
     }
 
@@ -153,7 +161,8 @@ impl Psp for ModelPsp {
         let answer = {
             let mut world = self.world();
             world.sent_blindly += u32::from(world.may_be_there);
-            let happened_for_sure_not = matches!(fate, Fate::Refused | Fate::NotSent);
+            let happened_for_sure_not = 
+                matches!(fate, Fate::Refused | Fate::NotSent | Fate::Held);
             world.may_be_there |= !happened_for_sure_not;
             match fate {
                 Fate::Answered | Fate::Unanswered | Fate::CrashBehind => arrive(&mut world, new),
@@ -163,7 +172,7 @@ impl Psp for ModelPsp {
                     Err(silence())
                 }
                 Fate::Lost | Fate::CrashBefore => Err(silence()),
-                Fate::Refused => Err(PspError::Refused {
+                Fate::Refused | Fate::Held => Err(PspError::Refused {
                     code: "insufficient_balance".to_owned(),
                     message: "no".to_owned(),
                 }),
@@ -172,6 +181,11 @@ impl Psp for ModelPsp {
         };
         match fate {
             Fate::CrashBefore | Fate::CrashBehind => self.die().await,
+            Fate::Held => {
+                self.held.notify_one();
+                self.release.notified().await;
+                answer
+            }
             Fate::Unanswered => Err(silence()),
             _ => answer,
         }

@@ -33,10 +33,10 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         4 => Just(Fate::Answered),
         2 => Just(Fate::Unanswered),
-        2 => Just(Fate::Lost),
-        2 => (1..50_i64).prop_map(Fate::Delayed),
-        1 => Just(Fate::Refused),
-        2 => Just(Fate::NotSent),
+        1 => Just(Fate::Lost),
+        3 => (1..50_i64).prop_map(Fate::Delayed),
+        3 => Just(Fate::Refused),
+        1 => Just(Fate::NotSent),
         2 => Just(Fate::CrashBefore),
         2 => Just(Fate::CrashBehind),
     ]
@@ -45,7 +45,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         2 => fate().prop_map(Act::Step),
-        6 => fate().prop_map(Act::Wait),
+        10 => fate().prop_map(Act::Wait),
         2 => (0..100_i64).prop_map(Act::Pass),
         3 => (0..3_u8).prop_map(Act::Bank),
         2 => (0..4_usize).prop_map(Act::Webhook),
@@ -240,7 +240,7 @@ fn walks(cases: u32, acts: impl Strategy<Value = Vec<Act>>) {
 
 #[test]
 fn whatever_happens_the_psp_pays_once_or_the_funds_are_back_or_it_is_unknown() {
-    walks(60, prop::collection::vec(act(), 1..20));
+    walks(150, prop::collection::vec(act(), 1..20));
 }
 
 #[test]
