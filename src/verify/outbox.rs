@@ -1,5 +1,5 @@
 //! Compares the events that wait with the ledger: each is of a type that is known, and those of
-//! posted transactions tell what the ledger tells, no less and no more.
+//! posted transactions tell what the ledger tells, no less and no more. Others are JSON.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

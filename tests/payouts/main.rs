@@ -12,10 +12,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod model;
 mod scene;
+mod tool;
 
 mod asking;
+mod kills;
+mod property;
 mod requesting;
 mod resolving;
 mod sending;
+mod stale;
+mod verifying;
 mod webhooks;

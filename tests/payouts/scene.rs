@@ -109,11 +109,16 @@ impl Scene {
         scene
     }
 
+    /// More for `acme`.
+    pub async fn fund_more(&self, amount: i64) {
+        self.fund("acme", amount).await;
+    }
+
     /// Money for a merchant to pay out.
     pub async fn fund(&self, merchant: &str, amount: i64) {
         let engine = Engine::new(&self.database.settings(), "aegis.transactions");
         let to = format!("merchant:{merchant}:available");
-        let key = format!("fund-{merchant}");
+        let key = Uuid::now_v7().to_string();
         let funded = transfer(&key, "psp:paystack", &to, amount);
         assert_eq!(
             verdict(&post(&engine, &self.ledger, funded).await),
@@ -133,6 +138,10 @@ impl Scene {
     pub fn pass(&self, seconds: i64) {
         self.now
             .set(self.now.get() + time::Duration::seconds(seconds));
+    }
+
+    pub fn set_now(&self, now: OffsetDateTime) {
+        self.now.set(now);
     }
 
     /// An adapter that waits little for an answer.
