@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::query::Params;
 use super::request::Context;
 use super::respond;
-use super::schema::{Page, PayoutRequest, PayoutRequeryRequest, PayoutResolveRequest};
+use super::schema::{Page, PayoutRequeryRequest, PayoutRequest, PayoutResolveRequest};
 use super::state::database;
 use super::values::Minor;
 use crate::dlq::discard::Reason;
@@ -227,7 +227,10 @@ pub(super) async fn resolve(
     let payout = named(&state, &ledger, &id).await?;
     let (id, reason) = (payout.id, reason.as_str());
     let dispatch = state.dispatch()?;
-    match dispatch.resolve(&ledger, id, verdict, reason, &actor).await? {
+    match dispatch
+        .resolve(&ledger, id, verdict, reason, &actor)
+        .await?
+    {
         Resolved::Now(payout) => respond::ok(&PayoutView::new(&ledger, &payout)),
         Resolved::Before(payout) => Ok(respond::repeated(respond::ok(&PayoutView::new(
             &ledger, &payout,

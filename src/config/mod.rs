@@ -36,8 +36,7 @@ pub use origin::Origin;
 pub use secret::{MASK, Secret, SecretUrl};
 pub use settings::{
     Config, DatabaseConfig, KafkaConfig, LogConfig, PayoutsConfig, PaystackConfig, PostingConfig,
-    RedisConfig,
-    RelayConfig, ServerConfig,
+    RedisConfig, RelayConfig, ServerConfig,
 };
 pub use warning::Warning;
 

@@ -36,9 +36,7 @@ pub async fn advance<P: Psp>(
     id: Uuid,
     now: OffsetDateTime,
 ) -> Result<Payout, PayoutError> {
-    let begun = atomically!(pool, |conn| begin_one(
-        conn, options, ledger, id, None, now
-    ))?;
+    let begun = atomically!(pool, |conn| begin_one(conn, options, ledger, id, None, now))?;
     match begun {
         Begun::Nothing(payout) => Ok(payout),
         Begun::Call(call) => carry_out(pool, options, psp, ledger, call, now).await,
@@ -265,7 +263,11 @@ async fn conclude(
     Ok(payout)
 }
 
-pub(super) async fn lock(conn: &mut PgConnection, ledger: &Ledger, id: Uuid) -> Result<Payout, PayoutError> {
+pub(super) async fn lock(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    id: Uuid,
+) -> Result<Payout, PayoutError> {
     let locked = payouts::lock(conn, ledger.id, id).await?;
     locked.ok_or(PayoutError::NotFound(id))
 }

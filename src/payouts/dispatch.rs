@@ -127,8 +127,7 @@ impl<P: Psp + 'static> Dispatch<P> {
         new: &NewPayout,
     ) -> Result<Requested, PayoutError> {
         let Shared { pool, options, .. } = &*self.shared;
-        let requested =
-            request_now(pool, options, ledger, new, OffsetDateTime::now_utc()).await?;
+        let requested = request_now(pool, options, ledger, new, OffsetDateTime::now_utc()).await?;
         self.shared.due.notify_one();
         Ok(requested)
     }

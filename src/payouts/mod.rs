@@ -39,7 +39,7 @@ pub use crate::postgres::payouts::{
 };
 pub use advance::advance;
 pub use apply::{Applied, apply_transfer};
-pub use dispatch::{Dispatch, Pace, request_now, requery};
+pub use dispatch::{Dispatch, Pace, requery, request_now};
 pub use error::PayoutError;
 pub use request::request;
 pub use resolve::{Resolved, Verdict, objection, resolve};

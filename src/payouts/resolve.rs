@@ -77,7 +77,10 @@ pub fn objection(payout: &Payout, verdict: Verdict) -> Option<(&'static str, Str
     }
     let was_sent = payout.status != PayoutStatus::Requested || payout.doubt.is_some();
     (verdict == Verdict::Succeeded && !was_sent).then(|| {
-        let detail = format!("payout {} was never sent: it can't have succeeded", payout.id);
+        let detail = format!(
+            "payout {} was never sent: it can't have succeeded",
+            payout.id
+        );
         ("payout_not_sent", detail)
     })
 }

@@ -24,7 +24,11 @@ async fn another_amount_at_the_psp_is_a_discrepancy_and_moves_nothing() {
     let payout = scene.requested("k", 90_000).await;
     somebody_elses(&scene, &payout.reference, 80_000).await;
     let payout = scene.advance(payout.id).await;
-    assert_eq!(payout.status, PayoutStatus::Unknown, "the reference is taken");
+    assert_eq!(
+        payout.status,
+        PayoutStatus::Unknown,
+        "the reference is taken"
+    );
     assert_eq!(scene.attempts(payout.id).await, ["send reference_taken"]);
     scene.at_the_psp("succeed", &payout).await;
     let mut payout = payout;
@@ -95,10 +99,16 @@ async fn a_question_turns_a_succeeded_payout_into_a_returned_one_when_the_money_
     scene.at_the_psp("reverse", &payout).await;
     let payout = scene.requery(payout.id).await;
     assert_eq!(payout.status, PayoutStatus::Returned);
-    assert_eq!((scene.in_transit().await, scene.available().await), (0, FUNDS));
+    assert_eq!(
+        (scene.in_transit().await, scene.available().await),
+        (0, FUNDS)
+    );
     assert_eq!(scene.balance("platform:psp_fees").await, 0);
     scene.assert_same_books().await;
-    assert_eq!(scene.requery(payout.id).await.status, PayoutStatus::Returned);
+    assert_eq!(
+        scene.requery(payout.id).await.status,
+        PayoutStatus::Returned
+    );
     assert_eq!(scene.available().await, FUNDS, "once");
 }
 

@@ -31,7 +31,15 @@ async fn killed_before_the_commit_of_a_request_nothing_happened_and_behind_it_al
     let scene = Scene::new().await;
     let tool = Tool::on(&scene);
     let ask = [
-        "payout", "create", "--merchant", "acme", "--currency", "NGN", "--minor", "90000", "--key",
+        "payout",
+        "create",
+        "--merchant",
+        "acme",
+        "--currency",
+        "NGN",
+        "--minor",
+        "90000",
+        "--key",
         "k",
     ];
     for (place, open) in [("payout.requests", 0), ("payout.requested", 90_000)] {

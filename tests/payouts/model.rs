@@ -100,8 +100,8 @@ impl ModelPsp {
         let mut world = self.world();
         if let Some(transfer) = &mut world.transfer {
             let is_open = transfer.status == TransferStatus::Pending;
-            let comes_back = status == TransferStatus::Reversed
-                && transfer.status == TransferStatus::Success;
+            let comes_back =
+                status == TransferStatus::Reversed && transfer.status == TransferStatus::Success;
             if is_open || comes_back {
                 transfer.status = status;
             }
@@ -161,8 +161,7 @@ impl Psp for ModelPsp {
         let answer = {
             let mut world = self.world();
             world.sent_blindly += u32::from(world.may_be_there);
-            let happened_for_sure_not = 
-                matches!(fate, Fate::Refused | Fate::NotSent | Fate::Held);
+            let happened_for_sure_not = matches!(fate, Fate::Refused | Fate::NotSent | Fate::Held);
             world.may_be_there |= !happened_for_sure_not;
             match fate {
                 Fate::Answered | Fate::Unanswered | Fate::CrashBehind => arrive(&mut world, new),

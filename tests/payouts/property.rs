@@ -171,7 +171,11 @@ impl<'a> Walk<'a> {
     /// Nobody but the PSP has said anything: what is final here is true there.
     fn check_against_the_psp(&self, payout: &Payout) {
         let there = self.psp.transfer_now().map(|transfer| transfer.status);
-        let was_paid = || self.said.iter().any(|s| s.status == TransferStatus::Success);
+        let was_paid = || {
+            self.said
+                .iter()
+                .any(|s| s.status == TransferStatus::Success)
+        };
         match payout.status {
             PayoutStatus::Succeeded | PayoutStatus::Returned => assert!(was_paid(), "{there:?}"),
             PayoutStatus::Failed => {

@@ -38,13 +38,25 @@ async fn a_word_ends_an_unknown_payout_once_and_is_audited() {
     ] {
         let scene = Scene::new().await;
         let payout = unknown(&scene, Fault::Lost).await;
-        assert_eq!(code(&say(&scene, &payout, verdict, "the bank says so").await), "now");
+        assert_eq!(
+            code(&say(&scene, &payout, verdict, "the bank says so").await),
+            "now"
+        );
         let payout = scene.read(payout.id).await;
         assert_eq!(payout.status, verdict.status());
         let said = payout.resolution.clone().unwrap();
-        assert_eq!((said.by.as_str(), said.reason.as_str()), ("tester", "the bank says so"));
-        assert_eq!((scene.in_transit().await, scene.available().await), (0, available));
-        assert_eq!(code(&say(&scene, &payout, verdict, "the bank says so").await), "before");
+        assert_eq!(
+            (said.by.as_str(), said.reason.as_str()),
+            ("tester", "the bank says so")
+        );
+        assert_eq!(
+            (scene.in_transit().await, scene.available().await),
+            (0, available)
+        );
+        assert_eq!(
+            code(&say(&scene, &payout, verdict, "the bank says so").await),
+            "before"
+        );
         for other in [Verdict::Succeeded, Verdict::Failed] {
             let again = say(&scene, &payout, other, "I changed my mind").await;
             assert_eq!(code(&again), "payout_not_open");
@@ -76,7 +88,10 @@ async fn a_later_answer_against_the_word_is_a_discrepancy_and_posts_nothing() {
             assert_eq!(after.status, verdict.status());
         }
         assert_eq!(scene.discrepancies().await, ["status"]);
-        assert_eq!((scene.in_transit().await, scene.available().await), (0, available));
+        assert_eq!(
+            (scene.in_transit().await, scene.available().await),
+            (0, available)
+        );
     }
 }
 
@@ -99,7 +114,10 @@ async fn a_payout_that_was_never_sent_can_be_given_up_and_not_have_succeeded() {
     assert_eq!(code(&no), "payout_not_sent");
     let yes = say(&scene, &payout, Verdict::Failed, "asked for by mistake").await;
     assert_eq!(code(&yes), "now");
-    assert_eq!((scene.in_transit().await, scene.available().await), (0, FUNDS));
+    assert_eq!(
+        (scene.in_transit().await, scene.available().await),
+        (0, FUNDS)
+    );
     scene.advance(payout.id).await;
     assert_eq!(scene.transfers(), 0);
 }

@@ -17,7 +17,10 @@ async fn sent_and_then_paid_the_money_has_left() {
     scene.at_the_psp("succeed", &payout).await;
     let payout = scene.go_on(&payout).await;
     assert_eq!(payout.status, PayoutStatus::Succeeded);
-    assert_eq!((payout.psp_fee, payout.next_attempt_at), (Some(PSP_FEE), None));
+    assert_eq!(
+        (payout.psp_fee, payout.next_attempt_at),
+        (Some(PSP_FEE), None)
+    );
     assert_eq!(scene.in_transit().await, 0);
     assert_eq!(scene.available().await, FUNDS - 90_000);
     assert_eq!(scene.balance("platform:psp_fees").await, -PSP_FEE);
@@ -39,7 +42,10 @@ async fn sent_and_then_failed_the_funds_are_back() {
         scene.at_the_psp(act, &payout).await;
         let payout = scene.go_on(&payout).await;
         assert_eq!(payout.status, PayoutStatus::Failed, "{act}");
-        assert_eq!((scene.in_transit().await, scene.available().await), (0, FUNDS));
+        assert_eq!(
+            (scene.in_transit().await, scene.available().await),
+            (0, FUNDS)
+        );
         scene.assert_same_books().await;
         assert_eq!(
             scene.events(payout.id).await,
@@ -82,7 +88,8 @@ async fn after_no_answer_the_psp_is_asked_and_nothing_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_call_that_never_arrived_is_sent_again_only_when_the_psp_knows_nothing_and_time_has_passed() {
+async fn a_call_that_never_arrived_is_sent_again_only_when_the_psp_knows_nothing_and_time_has_passed()
+ {
     let scene = Scene::new().await;
     let payout = scene.requested("k", 90_000).await;
     scene.arm(Fault::Lost);
@@ -93,7 +100,11 @@ async fn a_call_that_never_arrived_is_sent_again_only_when_the_psp_knows_nothing
         assert_eq!(scene.transfers(), 0);
         payout = scene.go_on(&payout).await;
     }
-    assert_eq!(payout.status, PayoutStatus::Requested, "it may be sent again");
+    assert_eq!(
+        payout.status,
+        PayoutStatus::Requested,
+        "it may be sent again"
+    );
     assert!(scene.now() - sent_at >= scene.options.timing.settling);
     let payout = scene.go_on(&payout).await;
     assert_eq!(payout.status, PayoutStatus::Sent);
@@ -136,7 +147,10 @@ async fn a_definite_no_gives_the_funds_back() {
     let payout = scene.advance(payout.id).await;
     assert_eq!(payout.status, PayoutStatus::Failed);
     assert!(payout.last_error.unwrap().contains("balance"));
-    assert_eq!((scene.in_transit().await, scene.available().await), (0, FUNDS));
+    assert_eq!(
+        (scene.in_transit().await, scene.available().await),
+        (0, FUNDS)
+    );
     assert_eq!(scene.attempts(payout.id).await, ["send refused"]);
     assert_eq!(scene.events(payout.id).await, ["requested", "failed"]);
 }
@@ -156,7 +170,11 @@ async fn turned_away_it_stays_requested_and_comes_back_when_the_psp_said() {
         assert_eq!(scene.transfers(), 0);
     }
     let payout = scene.go_on(&payout).await;
-    assert_eq!(payout.status, PayoutStatus::Sent, "an outage counts nothing");
+    assert_eq!(
+        payout.status,
+        PayoutStatus::Sent,
+        "an outage counts nothing"
+    );
     assert_eq!(scene.transfers(), 1);
 }
 
@@ -183,7 +201,14 @@ async fn nothing_is_sent_to_a_merchant_that_was_frozen_in_the_meantime() {
         let merchant = "acme".parse().unwrap();
         let (office, ledger, now) = (office(), &scene.ledger, scene.now());
         onboarding::set_status(
-            scene.pool(), &office, ledger, &merchant, status, "why", &tester(), now,
+            scene.pool(),
+            &office,
+            ledger,
+            &merchant,
+            status,
+            "why",
+            &tester(),
+            now,
         )
         .await
         .unwrap();

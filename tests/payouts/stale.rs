@@ -36,7 +36,11 @@ async fn a_no_to_a_call_that_was_given_up_says_nothing_of_the_later_one() {
     };
     let (stale, ()) = tokio::join!(stale, meanwhile);
     assert_eq!(stale.unwrap().status, PayoutStatus::Requested);
-    assert_eq!(scene.in_transit().await, 90_000, "the later call may have sent it");
+    assert_eq!(
+        scene.in_transit().await,
+        90_000,
+        "the later call may have sent it"
+    );
     psp.next(Fate::Answered);
     let after = scene.read(payout.id).await;
     scene.wait_for(&after);

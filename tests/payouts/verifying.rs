@@ -88,7 +88,10 @@ async fn money_in_transit_that_no_payout_explains_is_found() {
     scene.requested("k", 10_000).await;
     let engine = aegis::engine::Engine::new(&scene.database.settings(), "aegis.transactions");
     let stray = transfer("stray", "psp:paystack", "payouts:in_transit", 7);
-    assert_eq!(verdict(&post(&engine, &scene.ledger, stray).await), "posted");
+    assert_eq!(
+        verdict(&post(&engine, &scene.ledger, stray).await),
+        "posted"
+    );
     let report = verified(&scene).await;
     let check = report.check(Check::Payouts).unwrap();
     assert_eq!((check.ok, check.violations), (false, 1));

@@ -50,17 +50,18 @@ async fn a_webhook_before_our_own_call_returned_wins() {
     let payout = scene.requested("k", 90_000).await;
     scene.arm(Fault::Slow);
     let success = told(&payout.reference, TransferStatus::Success, 90_000);
-    let (sent, heard) = tokio::join!(
-        scene.advance(payout.id),
-        async {
-            while scene.transfers() == 0 {
-                tokio::task::yield_now().await;
-            }
-            hear(&scene, payout.id, &success).await
+    let (sent, heard) = tokio::join!(scene.advance(payout.id), async {
+        while scene.transfers() == 0 {
+            tokio::task::yield_now().await;
         }
-    );
+        hear(&scene, payout.id, &success).await
+    });
     assert_eq!(heard, Applied::Done);
-    assert_eq!(sent.status, PayoutStatus::Succeeded, "our stale answer changes nothing");
+    assert_eq!(
+        sent.status,
+        PayoutStatus::Succeeded,
+        "our stale answer changes nothing"
+    );
     assert_eq!(scene.attempts(payout.id).await, ["send seen"]);
     assert_eq!(scene.events(payout.id).await, ["requested", "succeeded"]);
     assert_eq!(scene.in_transit().await, 0);
