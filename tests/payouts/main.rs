@@ -14,9 +14,14 @@
 mod common;
 mod model;
 mod scene;
+#[path = "../support/mod.rs"]
+mod shared;
 mod tool;
 
 mod asking;
+mod cli;
+mod daemon;
+mod http;
 mod kills;
 mod property;
 mod requesting;

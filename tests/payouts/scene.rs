@@ -215,8 +215,13 @@ impl Scene {
 
     /// What the recipient's bank does: `succeed`, `fail` or `reverse`.
     pub async fn at_the_psp(&self, act: &str, payout: &Payout) {
+        self.at_the_psp_by(act, &payout.reference).await;
+    }
+
+    /// The same, by the reference alone.
+    pub async fn at_the_psp_by(&self, act: &str, reference: &str) {
         let base = self.simulator.base_url();
-        let url = format!("{base}/simulator/transfers/{}/{act}", payout.reference);
+        let url = format!("{base}/simulator/transfers/{reference}/{act}");
         let answer = self.http.post(url).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{act}");
     }
