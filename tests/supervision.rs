@@ -198,6 +198,30 @@ async fn more(answered: &AtomicUsize, many: usize) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_logged_changes_while_it_runs_and_a_broken_file_changes_nothing() {
+    let database = TestDatabase::create().await;
+    let file = std::env::temp_dir().join(format!("aegis-{}.yaml", Uuid::now_v7().simple()));
+    let log_by =
+        |filter: &str| std::fs::write(&file, format!("log:\n  filter: {filter}\n")).unwrap();
+    log_by("warn,aegis=info");
+    let settings = Settings::new(database.url())
+        .without("RUST_LOG")
+        .with_argument("--config")
+        .with_argument(file.to_str().unwrap());
+    let mut daemon = settings.start().await;
+    log_by("info,aegis=debug");
+    daemon.hang_up();
+    let line = daemon.logged("the configuration was read again").await;
+    assert_eq!(line["filter"], "info,aegis=debug", "{line}");
+    log_by("info,aegis=loud");
+    daemon.hang_up();
+    let line = daemon.logged("the configuration stays as it was").await;
+    assert!(line["reason"].as_str().unwrap().contains("loud"), "{line}");
+    assert_eq!(daemon.stop().await, Some(0));
+    std::fs::remove_file(&file).unwrap();
+}
+
 /// A copy of the shipped units that names programs which exist here.
 struct Units(PathBuf);
 

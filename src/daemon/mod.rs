@@ -49,19 +49,34 @@ struct Parts {
     stop_relay: CancellationToken,
 }
 
-/// Runs until a signal comes and all is drained, or a part fails.
+/// Runs until a signal comes and all is drained, or a part fails. On SIGHUP `reload` reads the
+/// configuration again and says by which filter is logged from then on.
 ///
 /// # Errors
 /// See [`DaemonError`]; each has its exit code.
-pub async fn run(config: &Config) -> Result<(), DaemonError> {
+pub async fn run(
+    config: &Config,
+    reload: impl Fn() -> Result<String, String>,
+) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let mut parts = start(config).await?;
     tracing::info!(address = %parts.address, bus = ?config.bus, "serving");
     supervisor::ready(parts.address);
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            match reload() {
+                Ok(filter) => tracing::info!(filter, "the configuration was read again"),
+                Err(reason) => tracing::warn!(reason, "the configuration stays as it was"),
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     let ended = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
+        () = reloads => None,
         _ = &mut parts.server => Some("server"),
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),

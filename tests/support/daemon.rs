@@ -24,6 +24,7 @@ use super::topic::settlements_of;
 #[derive(Clone)]
 pub(crate) struct Settings {
     variables: BTreeMap<&'static str, String>,
+    arguments: Vec<String>,
 }
 
 impl Settings {
@@ -31,6 +32,7 @@ impl Settings {
     pub(crate) fn new(database_url: &str) -> Self {
         let settings = Self {
             variables: BTreeMap::new(),
+            arguments: Vec::new(),
         };
         settings
             .with("DATABASE_URL", database_url)
@@ -53,6 +55,18 @@ impl Settings {
     /// With one variable more.
     pub(crate) fn with(mut self, variable: &'static str, value: &str) -> Self {
         self.variables.insert(variable, value.to_owned());
+        self
+    }
+
+    /// Without a variable.
+    pub(crate) fn without(mut self, variable: &str) -> Self {
+        self.variables.remove(variable);
+        self
+    }
+
+    /// With an argument on its command line.
+    pub(crate) fn with_argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
         self
     }
 
@@ -92,7 +106,10 @@ impl Settings {
 
     fn spawn_heard_until(&self, last: Option<&'static str>) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aegisd"));
-        command.args(["--port", "0"]).stdin(Stdio::null());
+        command
+            .args(["--port", "0"])
+            .args(&self.arguments)
+            .stdin(Stdio::null());
         self.spawn_as(command, last)
     }
 
@@ -148,6 +165,11 @@ impl Daemon {
     /// Asked to stop, as by systemd.
     pub(crate) fn terminate(&self) {
         signal(&self.process, "-TERM");
+    }
+
+    /// Asked to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        signal(&self.process, "-HUP");
     }
 
     /// Whether the process is there.
