@@ -270,3 +270,40 @@ fn systemd_finds_nothing_amiss_with_the_shipped_units() {
         .collect();
     assert!(said.status.success() && ours.is_empty(), "{words}");
 }
+
+#[test]
+fn an_install_has_every_program_that_its_units_start_and_settings_that_hold() {
+    let place = std::env::temp_dir().join(format!("aegis-install-{}", Uuid::now_v7().simple()));
+    let built = Path::new(env!("CARGO_BIN_EXE_aegisd")).parent().unwrap();
+    let installed = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install"))
+        .args([&place, Path::new("/opt/aegis"), Path::new("/usr/lib")])
+        .env("AEGIS_BUILT", built)
+        .output()
+        .unwrap();
+    assert!(installed.status.success(), "{installed:?}");
+    let mut started = 0;
+    for unit in std::fs::read_dir(place.join("usr/lib/systemd/system")).unwrap() {
+        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
+        for line in text
+            .lines()
+            .filter_map(|line| line.strip_prefix("ExecStart="))
+        {
+            let program = line.split_whitespace().next().unwrap();
+            assert!(
+                place.join(program.trim_start_matches('/')).is_file(),
+                "{line}"
+            );
+            started += 1;
+        }
+    }
+    assert!(started > 0, "units start something");
+    let checked = Command::new(place.join("opt/aegis/bin/aegisctl"))
+        .env_clear()
+        .arg("--config")
+        .arg(place.join("etc/aegis/default.yaml"))
+        .args(["config", "check"])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    std::fs::remove_dir_all(&place).unwrap();
+}
