@@ -92,6 +92,8 @@ pub struct ServerConfig {
     pub requests_max: usize,
     /// How long a shutdown may take before what is left is cut off.
     pub shutdown_deadline: Duration,
+    /// How long a loop may stand still before the supervisor's watchdog is no longer fed.
+    pub stuck_after: Duration,
 }
 
 /// Kafka.
@@ -222,6 +224,7 @@ impl Config {
                 request_timeout: Duration::from_millis(15_000),
                 requests_max: 1_024,
                 shutdown_deadline: Duration::from_millis(25_000),
+                stuck_after: Duration::from_millis(60_000),
             },
             kafka: KafkaConfig {
                 brokers: "localhost:9092".to_owned(),
