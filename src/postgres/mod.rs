@@ -13,16 +13,20 @@ pub mod ledgers;
 pub mod merchants;
 pub mod migrate;
 pub mod outbox;
+pub mod payments;
 pub mod posting;
 pub mod psp_references;
 pub mod retries;
+pub mod settlement_gate;
 mod transact;
 pub mod transactions;
 pub mod verify;
 pub mod wallets;
+pub mod webhooks;
 
 use std::time::Duration;
 
+pub(crate) use transact::{ATTEMPTS_MAX, atomically};
 pub use transact::{Undone, transact};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
