@@ -21,6 +21,7 @@ pub mod payments;
 pub mod postgres;
 pub mod psp;
 pub mod resilience;
+pub mod settlement;
 pub mod simulator;
 pub mod telemetry;
 pub mod terms;

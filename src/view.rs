@@ -5,6 +5,7 @@
 mod dead_letters;
 mod payments;
 mod replays;
+mod settlements;
 
 use std::num::ParseIntError;
 
@@ -22,6 +23,9 @@ pub use dead_letters::{
 };
 pub use payments::PaymentView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
+pub use settlements::{
+    DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,
+};
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -21,6 +21,7 @@ mod outbox;
 mod output;
 mod page;
 mod progress;
+mod settlement;
 mod shell;
 mod simulator;
 mod status;
@@ -119,6 +120,9 @@ enum Command {
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
+    /// Settlement: what has matured becomes the merchants' to have
+    #[command(subcommand)]
+    Settlement(settlement::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -277,6 +281,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Ledger(command) => ledger::run(context, command).await,
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
+        Command::Settlement(command) => settlement::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,

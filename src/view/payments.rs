@@ -141,7 +141,7 @@ impl PaymentView {
     }
 }
 
-fn day(date: &Date) -> String {
+pub(super) fn day(date: &Date) -> String {
     // These parts can always be written.
     let written = date.format(format_description!("[year]-[month]-[day]"));
     written.unwrap_or_default()
