@@ -22,6 +22,7 @@ pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
 pub use payments::PaymentView;
+pub(crate) use payments::day;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
     DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,

@@ -474,6 +474,17 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long a call to Paystack may take before its outcome counts as unknown.",
     },
     Key {
+        name: "settlement.every_ms",
+        variable: "SETTLEMENT_EVERY_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.settlement.every,
+        },
+        help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

@@ -39,6 +39,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
+    /// Settlement.
+    pub settlement: SettlementConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -180,6 +182,13 @@ pub struct PaystackConfig {
     pub timeout: Duration,
 }
 
+/// Settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementConfig {
+    /// How often aegisd settles what has matured; 0: never.
+    pub every: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -264,6 +273,9 @@ impl Config {
                 secret_key: None,
                 base_url: "https://api.paystack.co".to_owned(),
                 timeout: Duration::from_millis(10_000),
+            },
+            settlement: SettlementConfig {
+                every: Duration::from_millis(60_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

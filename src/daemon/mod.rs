@@ -27,10 +27,15 @@ use crate::config::Config;
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::outbox::{Relay, RelayOptions};
+use crate::postgres::Settings;
+use crate::settlement;
 use crate::telemetry::Metrics;
 
 use consumers::Consumers;
 pub use startup::DaemonError;
+
+/// A run works on one period at a time.
+const SETTLEMENT_CONNECTIONS: u32 = 2;
 
 /// The parts that run until the end, in the order in which they are drained.
 struct Parts {
@@ -43,6 +48,7 @@ struct Parts {
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
     supervision: JoinHandle<()>,
+    settling: JoinHandle<()>,
     bus: Arc<Bus>,
     pool: PgPool,
     stop_intake: CancellationToken,
@@ -131,6 +137,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         relay.turns(),
         report,
     ));
+    let settling = tokio::spawn(settle_what_matures(config, &settings, stop_intake.clone()));
     let stop = stop_relay.clone();
     let relay = tokio::spawn(async move { relay.run(stop).await });
     let listener = startup::listener(config).await?;
@@ -166,6 +173,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         readiness,
         gauges,
         supervision,
+        settling,
         bus,
         pool,
         stop_intake,
@@ -173,9 +181,27 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     })
 }
 
+/// Settles every so often, where the configuration wants it; over connections of its own, so that it
+/// takes none from requests.
+fn settle_what_matures(
+    config: &Config,
+    settings: &Settings,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let every = config.settlement.every;
+    let options = settlement::Options::from_config(config);
+    let pool = settings.posting_pool(SETTLEMENT_CONNECTIONS);
+    async move {
+        if !every.is_zero() {
+            settlement::keep_settling(pool, options, every, stop).await;
+        }
+    }
+}
+
 async fn drain(parts: Parts) {
     parts.stop_intake.cancel();
     report("server", parts.server.await);
+    report("settlement", parts.settling.await);
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
     // The server held the last handle on the committer: it ends once its queue is empty.

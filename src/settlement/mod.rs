@@ -12,6 +12,7 @@ mod error;
 mod reserve;
 mod run;
 mod settle;
+mod shown;
 mod split;
 mod worker;
 

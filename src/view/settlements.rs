@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::payments::day;
 use crate::ledger::Ledger;
 use crate::postgres::settlements::{DueReserve, Reserve, Settlement};
-use crate::settlement::{Preview, Work};
 
 /// What matured on a merchant's day, and where it went: `amount = owed_repaid + reserved + released`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -163,33 +162,6 @@ pub struct DueReserveView {
     /// When its time came, UTC.
     #[serde(with = "time::serde::rfc3339")]
     pub due_at: OffsetDateTime,
-}
-
-impl From<&Work> for SettlementWorkView {
-    fn from(work: &Work) -> Self {
-        Self {
-            periods: work.periods.iter().map(DuePeriodView::from).collect(),
-            reserves: work.reserves.iter().map(DueReserveView::from).collect(),
-        }
-    }
-}
-
-impl From<&Preview> for DuePeriodView {
-    fn from(preview: &Preview) -> Self {
-        Self {
-            merchant: preview.due.merchant.to_string(),
-            currency: preview.due.currency.to_string(),
-            period: day(&preview.due.period),
-            matured_at: preview.matured_at,
-            payments: preview.payments,
-            gross: preview.gross,
-            refunded: preview.refunded,
-            amount: preview.split.amount,
-            owed_repaid: preview.split.owed_repaid,
-            reserved: preview.split.reserved,
-            released: preview.split.released,
-        }
-    }
 }
 
 impl From<&DueReserve> for DueReserveView {

@@ -7,6 +7,7 @@ use time::macros::datetime;
 
 use crate::common::ran::Ran;
 use crate::scene::{PLAIN, Scene};
+use crate::support::daemon::Settings;
 
 const DAY: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
@@ -57,4 +58,16 @@ async fn a_day_in_the_future_and_what_is_not_there_are_refused_in_words() {
     let none = "00000000-0000-7000-8000-000000000000";
     let shown = tool(&scene, &["settlement", "show", none]).exits(3);
     shown.says("settlement_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aegisd_settles_what_matures_by_itself() {
+    let scene = Scene::new(PLAIN).await;
+    scene.paid(77, DAY).await;
+    let settings = Settings::new(scene.database.url()).with("SETTLEMENT_EVERY_MS", "50");
+    let mut daemon = settings.start().await;
+    let line = daemon.logged("settled what matured").await;
+    assert_eq!(line["settled"], 1, "{line}");
+    assert_eq!(scene.purses().await, [0, 77, 0, 0]);
+    assert_eq!(daemon.stop().await, Some(0));
 }
