@@ -22,6 +22,7 @@ pub mod payouts;
 pub mod postgres;
 pub mod psp;
 pub mod resilience;
+pub mod settlement;
 pub mod simulator;
 pub mod telemetry;
 pub mod terms;

@@ -6,6 +6,7 @@ mod dead_letters;
 mod payments;
 mod payouts;
 mod replays;
+mod settlements;
 
 use std::num::ParseIntError;
 
@@ -22,8 +23,12 @@ pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
 pub use payments::PaymentView;
+pub(crate) use payments::day;
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
+pub use settlements::{
+    DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,
+};
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]

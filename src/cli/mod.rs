@@ -22,6 +22,7 @@ mod output;
 mod page;
 mod payout;
 mod progress;
+mod settlement;
 mod shell;
 mod simulator;
 mod status;
@@ -123,6 +124,9 @@ enum Command {
     /// Payouts: money on its way to merchants
     #[command(subcommand)]
     Payout(payout::Command),
+    /// Settlement: what has matured becomes the merchants' to have
+    #[command(subcommand)]
+    Settlement(settlement::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -282,6 +286,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Ledger(command) => ledger::run(context, command).await,
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
+        Command::Settlement(command) => settlement::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Payout(command) => payout::run(context, command).await,

@@ -229,6 +229,18 @@ pub(super) const KEYS: &[Key] = &[
         help: "Requests at work at once. One more is answered with 429 at once; probes don't count.",
     },
     Key {
+        name: "server.stuck_after_ms",
+        variable: "SERVER_STUCK_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1_000,
+            max: 60 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.server.stuck_after,
+        },
+        help: "A loop (relay, committer) that does not turn for so long is stuck: the supervisor's \
+               watchdog is no longer fed, and it starts aegisd anew.",
+    },
+    Key {
         name: "server.shutdown_deadline_ms",
         variable: "SERVER_SHUTDOWN_DEADLINE_MS",
         kind: Kind::Integer {
@@ -562,6 +574,17 @@ pub(super) const KEYS: &[Key] = &[
         },
         help: "How long after a call without an answer the PSP's word counts that it doesn't know a \
                payout. Then the payout is sent again, under the same reference.",
+    },
+    Key {
+        name: "settlement.every_ms",
+        variable: "SETTLEMENT_EVERY_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.settlement.every,
+        },
+        help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
     },
     Key {
         name: "log.filter",

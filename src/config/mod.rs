@@ -36,7 +36,7 @@ pub use origin::Origin;
 pub use secret::{MASK, Secret, SecretUrl};
 pub use settings::{
     Config, DatabaseConfig, KafkaConfig, LogConfig, PaymentsConfig, PayoutsConfig, PaystackConfig,
-    PostingConfig, RedisConfig, RelayConfig, ServerConfig,
+    PostingConfig, RedisConfig, RelayConfig, ServerConfig, SettlementConfig,
 };
 pub use warning::Warning;
 

@@ -43,6 +43,8 @@ pub struct Config {
     pub payments: PaymentsConfig,
     /// Payouts, through whichever PSP.
     pub payouts: PayoutsConfig,
+    /// Settlement.
+    pub settlement: SettlementConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -96,6 +98,8 @@ pub struct ServerConfig {
     pub requests_max: usize,
     /// How long a shutdown may take before what is left is cut off.
     pub shutdown_deadline: Duration,
+    /// How long a loop may stand still before the supervisor's watchdog is no longer fed.
+    pub stuck_after: Duration,
 }
 
 /// Kafka.
@@ -210,6 +214,13 @@ pub struct PaymentsConfig {
     pub batch_webhooks_max: usize,
 }
 
+/// Settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementConfig {
+    /// How often aegisd settles what has matured; 0: never.
+    pub every: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -254,6 +265,7 @@ impl Config {
                 request_timeout: Duration::from_millis(15_000),
                 requests_max: 1_024,
                 shutdown_deadline: Duration::from_millis(25_000),
+                stuck_after: Duration::from_millis(60_000),
             },
             kafka: KafkaConfig {
                 brokers: "localhost:9092".to_owned(),
@@ -306,6 +318,9 @@ impl Config {
                 abandon_after: Duration::from_millis(24 * 3_600_000),
                 poll: Duration::from_millis(1_000),
                 batch_webhooks_max: 500,
+            },
+            settlement: SettlementConfig {
+                every: Duration::from_millis(60_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

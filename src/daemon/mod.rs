@@ -11,12 +11,12 @@ mod money;
 mod readiness;
 mod server;
 mod startup;
+mod supervisor;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,11 +28,16 @@ use crate::config::Config;
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::outbox::{Relay, RelayOptions};
+use crate::postgres::Settings;
+use crate::settlement;
 use crate::telemetry::Metrics;
 
 use consumers::Consumers;
 use money::Money;
 pub use startup::DaemonError;
+
+/// A run works on one period at a time.
+const SETTLEMENT_CONNECTIONS: u32 = 2;
 
 /// The parts that run until the end, in the order in which they are drained.
 struct Parts {
@@ -45,24 +50,42 @@ struct Parts {
     money: Option<Money>,
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
+    supervision: JoinHandle<()>,
+    settling: JoinHandle<()>,
     bus: Arc<Bus>,
     pool: PgPool,
     stop_intake: CancellationToken,
     stop_relay: CancellationToken,
 }
 
-/// Runs until a signal comes and all is drained, or a part fails.
+/// Runs until a signal comes and all is drained, or a part fails. On SIGHUP `reload` reads the
+/// configuration again and says by which filter is logged from then on.
 ///
 /// # Errors
 /// See [`DaemonError`]; each has its exit code.
-pub async fn run(config: &Config) -> Result<(), DaemonError> {
+pub async fn run(
+    config: &Config,
+    reload: impl Fn() -> Result<String, String>,
+) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let mut parts = start(config).await?;
     tracing::info!(address = %parts.address, bus = ?config.bus, "serving");
+    supervisor::ready(parts.address);
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            match reload() {
+                Ok(filter) => tracing::info!(filter, "the configuration was read again"),
+                Err(reason) => tracing::warn!(reason, "the configuration stays as it was"),
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     let ended = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
+        () = reloads => None,
         _ = &mut parts.server => Some("server"),
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),
@@ -74,6 +97,7 @@ pub async fn run(config: &Config) -> Result<(), DaemonError> {
         return Err(DaemonError::PartEnded(part));
     }
     tracing::info!("stopping");
+    supervisor::stopping();
     let deadline = config.server.shutdown_deadline;
     tokio::time::timeout(deadline, drain(parts))
         .await
@@ -109,6 +133,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let relay = Relay::new(pool.clone(), Arc::clone(&bus), relay_options).with_letters(letters);
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());
     let (report, reported) = watch::channel(api::Readiness::default());
+    let relay_turns = relay.turns();
     let readiness = tokio::spawn(readiness::watch(
         pool.clone(),
         config.redis.address.clone().zip(cache.clone()),
@@ -116,20 +141,23 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         relay.turns(),
         report,
     ));
+    let settling = tokio::spawn(settle_what_matures(config, &settings, stop_intake.clone()));
     let stop = stop_relay.clone();
     let relay = tokio::spawn(async move { relay.run(stop).await });
-    let listener = TcpListener::bind(config.server.address())
-        .await
-        .map_err(|source| DaemonError::Listen {
-            address: config.server.address(),
-            source,
-        })?;
+    let listener = startup::listener(config).await?;
     let address = listener.local_addr().map_err(DaemonError::Signals)?;
     let api_limits = api::Limits {
         body_bytes_max: config.server.body_bytes_max,
         request_timeout: config.server.request_timeout,
         requests_max: config.server.requests_max,
     };
+    let supervision = tokio::spawn(supervisor::watch(
+        address,
+        relay_turns,
+        committer.pulse(),
+        reported.clone(),
+        config.server.stuck_after,
+    ));
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported);
     let gauges = tokio::spawn(gauges::watch(pool.clone()));
@@ -154,6 +182,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         money,
         readiness,
         gauges,
+        supervision,
+        settling,
         bus,
         pool,
         stop_intake,
@@ -161,9 +191,27 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     })
 }
 
+/// Settles every so often, where the configuration wants it; over connections of its own, so that it
+/// takes none from requests.
+fn settle_what_matures(
+    config: &Config,
+    settings: &Settings,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let every = config.settlement.every;
+    let options = settlement::Options::from_config(config);
+    let pool = settings.posting_pool(SETTLEMENT_CONNECTIONS);
+    async move {
+        if !every.is_zero() {
+            settlement::keep_settling(pool, options, every, stop).await;
+        }
+    }
+}
+
 async fn drain(parts: Parts) {
     parts.stop_intake.cancel();
     report("server", parts.server.await);
+    report("settlement", parts.settling.await);
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
     if let Some(money) = parts.money {
@@ -176,6 +224,7 @@ async fn drain(parts: Parts) {
     parts.consumers.stop().await;
     parts.readiness.abort();
     parts.gauges.abort();
+    parts.supervision.abort();
     if let Err(error) = parts.bus.flush(Duration::from_secs(5)).await {
         tracing::warn!(%error, "the bus was not flushed; what it had is published again later");
     }

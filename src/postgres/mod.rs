@@ -19,6 +19,7 @@ pub mod posting;
 pub mod psp_references;
 pub mod retries;
 pub mod settlement_gate;
+pub mod settlements;
 mod transact;
 pub mod transactions;
 pub mod verify;
