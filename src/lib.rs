@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod payments;
 pub mod postgres;
 pub mod psp;
+pub mod refunds;
 pub mod resilience;
 pub mod simulator;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod payments;
+mod refunds;
 mod replays;
 
 use std::num::ParseIntError;
@@ -21,6 +22,7 @@ pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
 pub use payments::PaymentView;
+pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 
 /// A wallet.

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod payments;
 pub mod posting;
 pub mod psp_references;
+pub mod refunds;
 pub mod retries;
 pub mod settlement_gate;
 mod transact;
