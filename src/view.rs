@@ -5,6 +5,7 @@
 mod dead_letters;
 mod payments;
 mod payouts;
+mod refunds;
 mod replays;
 mod settlements;
 
@@ -25,6 +26,7 @@ pub use dead_letters::{
 pub use payments::PaymentView;
 pub(crate) use payments::day;
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
+pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
     DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,
