@@ -35,19 +35,32 @@ async fn every_cent_of_many_payments_is_accounted_for() {
                 .await;
             market.wait(Duration::from_secs(60)).await;
             market.customers_pay(from);
+            market.give_back(count / 40).await;
+            market.end_what_is_under_way();
             market.carry_webhooks(false).await;
             market.wait(Duration::from_secs(4 * 3_600)).await;
+            market.settle().await;
         }
         market.wait(Duration::from_secs(8 * 3_600)).await;
+        market.settle().await;
+        market.pay_out().await;
     }
-    market.carry_webhooks(true).await;
-    for _ in 0..30 {
-        market.wait(Duration::from_secs(3_600)).await;
+    // A week without customers: all comes to rest.
+    for eight_hours in 0..7 * 3 {
+        if eight_hours % 3 == 0 {
+            market.settle().await;
+            market.pay_out().await;
+        }
+        market.wait(Duration::from_secs(8 * 3_600)).await;
+        market.end_what_is_under_way();
+        market.carry_webhooks(true).await;
     }
     eprintln!("{:?} for the days", began.elapsed());
     what_was_paid_is_credited(&market).await;
     fees_and_net_sum_to_the_cent(&market).await;
     the_psp_owes_what_its_books_say(&market).await;
+    clearing_wallets_are_explained(&market).await;
+    what_went_back_is_shared_to_the_cent(&market).await;
     the_ledger_verifies(&market).await;
 }
 
@@ -124,7 +137,7 @@ async fn the_psp_owes_what_its_books_say(market: &Market) {
     );
     for shop in &market.shops {
         let currency = shop.currency;
-        let here = balance(market, "psp:paystack", currency).await;
+        let here = market.balance("psp:paystack", currency).await;
         let there = market.psp.with_books(|books| {
             let balances = books.balances();
             balances.get(&(Account::Balance, currency)).copied()
@@ -134,13 +147,65 @@ async fn the_psp_owes_what_its_books_say(market: &Market) {
     }
 }
 
-async fn balance(market: &Market, address: &str, currency: Currency) -> i64 {
-    sqlx::query_scalar("SELECT balance FROM wallets WHERE address = $1 AND currency = $2")
-        .bind(address)
-        .bind(currency.code())
+/// Nothing is on its way any more, and what is pending is what payments say.
+async fn clearing_wallets_are_explained(market: &Market) {
+    let open: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM payouts WHERE status IN ('requested', 'sent', 'unknown'))
+              + (SELECT count(*) FROM refunds WHERE status IN ('requested', 'sent', 'unknown'))",
+    )
+    .fetch_one(&market.pool)
+    .await
+    .unwrap();
+    assert_eq!(open, 0, "after a week everything has ended");
+    for shop in &market.shops {
+        let currency = shop.currency;
+        for clearing in ["payouts:in_transit", "refunds:in_transit"] {
+            assert_eq!(market.balance(clearing, currency).await, 0, "{clearing}");
+        }
+        let unsettled: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(unsettled), 0)::bigint FROM payments WHERE merchant = $1",
+        )
+        .bind(shop.id.as_str())
         .fetch_one(&market.pool)
         .await
-        .unwrap()
+        .unwrap();
+        let pending = format!("merchant:{}:pending", shop.id);
+        assert_eq!(market.balance(&pending, currency).await, unsettled);
+    }
+}
+
+/// Of the fee each payment gave back the exact share, rounded once, and the platform has the rest.
+async fn what_went_back_is_shared_to_the_cent(market: &Market) {
+    let rows = sqlx::query(
+        "SELECT p.reference, p.amount, p.fee, sum(r.amount)::bigint AS back,
+                sum(r.fee_share)::bigint AS share
+         FROM payments p JOIN refunds r ON r.ledger_id = p.ledger_id AND r.payment_id = p.id
+         GROUP BY p.reference, p.amount, p.fee HAVING bool_and(r.status = 'succeeded')",
+    )
+    .fetch_all(&market.pool)
+    .await
+    .unwrap();
+    assert!(!rows.is_empty(), "something was given back");
+    for row in &rows {
+        let number = |name: &str| i128::from(row.get::<i64, _>(name));
+        let (amount, fee, back) = (number("amount"), number("fee"), number("back"));
+        let exact = (2 * fee * back + amount) / (2 * amount);
+        let reference: &str = row.get("reference");
+        assert_eq!(number("share"), exact, "{reference}");
+    }
+    for shop in &market.shops {
+        let earned: i64 = sqlx::query_scalar(
+            "SELECT (SELECT coalesce(sum(fee), 0) FROM payments
+                     WHERE paid_at IS NOT NULL AND currency = $1)::bigint
+                  - (SELECT coalesce(sum(fee_returned - penalty), 0) FROM refunds
+                     WHERE status = 'succeeded' AND currency = $1)::bigint",
+        )
+        .bind(shop.currency.code())
+        .fetch_one(&market.pool)
+        .await
+        .unwrap();
+        assert_eq!(market.balance("platform:fees", shop.currency).await, earned);
+    }
 }
 
 async fn the_ledger_verifies(market: &Market) {

@@ -8,14 +8,17 @@ use aegis::ledger::{Currency, Ledger};
 use aegis::merchant::MerchantId;
 use aegis::payments::{self, Created, NewPayment, Options, webhook};
 use aegis::payouts;
-use aegis::psp::{Destination, NewRecipient, Psp as _};
+use aegis::psp::{self, Destination, NewRecipient, Psp as _, RefundStatus, TransferStatus};
 use aegis::refunds;
 use aegis::resilience::backoff::Schedule;
-use aegis::simulator::{Faults, Fees, LocalPsp, SignedWebhook};
+use aegis::settlement;
+use aegis::simulator::{Faults, Fees, LocalPsp, Resolution, SignedWebhook};
 use fastrand::Rng;
 use futures_util::{StreamExt as _, stream};
 use sqlx::PgPool;
 use time::macros::datetime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::common::TestDatabase;
@@ -68,6 +71,8 @@ pub(crate) struct Market {
     pub rng: Rng,
     /// Webhooks on their way.
     post: Vec<SignedWebhook>,
+    /// Refunds and payouts that were asked for.
+    asked: u64,
 }
 
 impl Market {
@@ -110,6 +115,7 @@ impl Market {
             orders: Vec::new(),
             rng: rng.fork(),
             post: Vec::new(),
+            asked: 0,
         };
         for number in 0..MERCHANTS {
             let shop = market.shop(number, &mut rng).await;
@@ -221,7 +227,7 @@ impl Market {
                 0..=2 => post.extend([webhook.clone(), webhook]),
                 3 if !is_the_end => self.post.push(webhook),
                 // The PSP is asked in the end.
-                4 => {}
+                4 if is_asked_about(&webhook) => {}
                 _ => post.push(webhook),
             }
         }
@@ -257,14 +263,205 @@ impl Market {
     /// Time passes, and what is due is seen to.
     pub(crate) async fn wait(&mut self, time: Duration) {
         self.clock.forward(time);
+        let (pool, psp, now) = (&self.pool, &self.psp, self.clock.now());
+        while payments::sweep(pool, &self.options, psp, now)
+            .await
+            .unwrap()
+            > 0
+        {}
+        while refunds::work_once(pool, &self.options.refunds, psp, now)
+            .await
+            .unwrap()
+        {}
         loop {
-            let (pool, now) = (&self.pool, self.clock.now());
-            let swept = payments::sweep(pool, &self.options, &self.psp, now).await;
-            if swept.unwrap() == 0 {
+            let due: Vec<Uuid> =
+                sqlx::query_scalar("SELECT id FROM payouts WHERE next_attempt_at <= $1")
+                    .bind(now)
+                    .fetch_all(pool)
+                    .await
+                    .unwrap();
+            if due.is_empty() {
                 break;
+            }
+            for id in due {
+                let options = &self.options.payouts;
+                let advanced = payouts::advance(pool, options, psp, &self.ledger, id, now);
+                advanced.await.unwrap();
             }
         }
     }
+
+    /// Some of what was paid is given back: by merchants, at the PSP itself, by customers' banks.
+    pub(crate) async fn give_back(&mut self, count: usize) {
+        for _ in 0..count {
+            let place = self.rng.usize(..self.orders.len());
+            let reference = self.orders[place].reference.clone();
+            let left = self.psp.with_books(|books| {
+                let payment = books.payment(&reference).ok()?;
+                let in_full = payment.amount == payment.requested_amount;
+                let is_paid = payment.paid_at.is_some() && in_full;
+                is_paid.then(|| payment.amount - payment.given_back)
+            });
+            let Some(left) = left.filter(|left| *left > 0) else {
+                continue;
+            };
+            let amount = match self.rng.bool() {
+                true => left,
+                false => self.rng.i64(1..=left),
+            };
+            match self.rng.u8(..10) {
+                0..=6 => self.refund(&reference, amount).await,
+                7 => self.refund_at_the_psp(&reference, amount),
+                _ => self.dispute(&reference, amount),
+            }
+        }
+    }
+
+    /// A rule may say no: the payment is not known to be paid yet, the merchant has too little.
+    async fn refund(&mut self, reference: &str, amount: i64) {
+        self.asked += 1;
+        let id: Uuid = sqlx::query_scalar("SELECT id FROM payments WHERE reference = $1")
+            .bind(reference)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        let new = refunds::NewRefund {
+            payment_id: id,
+            amount: Some(amount),
+            customer_note: None,
+            key: format!("refund-{}", self.asked).parse().unwrap(),
+            correlation_id: None,
+            traceparent: None,
+            requested_by: "test".to_owned(),
+        };
+        let (options, now) = (&self.options.refunds, self.clock.now());
+        let asked = refunds::request_now(&self.pool, options, &self.ledger, &new, now).await;
+        asked.unwrap();
+    }
+
+    fn refund_at_the_psp(&self, reference: &str, amount: i64) {
+        self.psp.with_books(|books| {
+            let currency = books.payment(reference).unwrap().currency;
+            let new = psp::NewRefund {
+                payment_reference: reference.to_owned(),
+                amount,
+                currency,
+                customer_note: None,
+                merchant_note: None,
+            };
+            // Its balance may be too low.
+            drop(books.refund(&new, self.clock.now()).map(drop));
+        });
+    }
+
+    fn dispute(&mut self, reference: &str, amount: i64) {
+        let resolution = match self.rng.bool() {
+            true => Resolution::MerchantAccepted,
+            false => Resolution::Declined,
+        };
+        let now = self.clock.now();
+        self.psp.with_books(|books| {
+            let dispute = books.open_dispute(reference, Some(amount), now);
+            let id = dispute.unwrap().id;
+            books.resolve_dispute(id, resolution, now).unwrap();
+        });
+    }
+
+    /// What is under way at the PSP ends, well or not.
+    pub(crate) fn end_what_is_under_way(&mut self) {
+        let transfers: Vec<String> = self.psp.with_books(|books| {
+            let pending = books
+                .transfers()
+                .filter(|transfer| transfer.status == TransferStatus::Pending);
+            let mut pending: Vec<String> = pending.map(|t| t.reference.clone()).collect();
+            pending.sort();
+            pending
+        });
+        for reference in transfers {
+            self.psp.settle_transfer(&reference).unwrap();
+        }
+        let refunds: Vec<u64> = self.psp.with_books(|books| {
+            let pending = books
+                .refunds()
+                .filter(|refund| refund.status == RefundStatus::Pending);
+            pending.map(|refund| refund.id).collect()
+        });
+        for id in refunds {
+            let arrives = self.rng.u8(..10) > 0;
+            let now = self.clock.now();
+            self.psp
+                .with_books(|books| books.settle_refund(id, arrives, now).unwrap());
+        }
+    }
+
+    /// Settles what has matured.
+    pub(crate) async fn settle(&self) {
+        let options = settlement::Options {
+            topic_transactions: "aegis.transactions".to_owned(),
+            topic_settlements: "aegis.settlements".to_owned(),
+        };
+        let scope = settlement::Scope {
+            merchant: None,
+            at: self.clock.now(),
+            by: "test".to_owned(),
+        };
+        let (ledger, stop) = (&self.ledger, CancellationToken::new());
+        let run = settlement::run(&self.pool, &options, ledger, &scope, &stop, |_| {});
+        let report = run.await.unwrap();
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+    }
+
+    /// Merchants are paid out what they have, or a part of it.
+    pub(crate) async fn pay_out(&mut self) {
+        for shop in 0..self.shops.len() {
+            let shop = &self.shops[shop];
+            let (id, currency) = (shop.id.clone(), shop.currency);
+            let available = self
+                .balance(&format!("merchant:{id}:available"), currency)
+                .await;
+            if available <= 0 {
+                continue;
+            }
+            self.asked += 1;
+            let amount = match self.rng.bool() {
+                true => available,
+                false => self.rng.i64(1..=available),
+            };
+            let new = payouts::NewPayout {
+                merchant: id,
+                currency,
+                amount,
+                label: None,
+                key: format!("payout-{}", self.asked).parse().unwrap(),
+                run: None,
+                correlation_id: None,
+                traceparent: None,
+                requested_by: "test".to_owned(),
+            };
+            let (options, now) = (&self.options.payouts, self.clock.now());
+            // Below the minimum it is refused.
+            let asked = payouts::request_now(&self.pool, options, &self.ledger, &new, now).await;
+            asked.unwrap();
+        }
+    }
+
+    pub(crate) async fn balance(&self, address: &str, currency: Currency) -> i64 {
+        sqlx::query_scalar("SELECT balance FROM wallets WHERE address = $1 AND currency = $2")
+            .bind(address)
+            .bind(currency.code())
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+}
+
+/// What goes back at the PSP without anybody here asking for it, and a transfer that comes back once
+/// it had arrived, is heard of by webhook, or found by reconciliation.
+fn is_asked_about(webhook: &SignedWebhook) -> bool {
+    let body = String::from_utf8_lossy(&webhook.body);
+    ["charge.success", "transfer.success", "transfer.failed"]
+        .iter()
+        .any(|kind| body.contains(&format!("\"{kind}\"")))
 }
 
 fn payout_options() -> payouts::Options {
