@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
-.PHONY: help up down prerequisites migrate-up run demo test test-faults lint bench install clean
+.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,9 @@ migrate-up: prerequisites ## bring the database to the program's schema
 run: prerequisites ## run aegisd until Ctrl-C
 	$(STACK) && cargo run --quiet --locked --bin aegisctl -- migrate up && cargo run --quiet --locked --bin aegisd
 
-demo: prerequisites ## post a day of a marketplace, publish it, verify it
-	$(STACK) && cargo build --release --locked --bins --example marketplace && target/release/examples/marketplace
+demo: prerequisites ## a day of a marketplace, then a payday through a PSP that fails: both proven
+	$(STACK) && cargo build --release --locked --bins --example marketplace --example payday && \
+	  target/release/examples/marketplace && target/release/examples/payday
 
 test: prerequisites ## all tests, on the same real parts
 	dev/stack tools && $(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests
@@ -39,6 +40,10 @@ test-faults: prerequisites ## every fault in full; AEGIS_FAULTS_SEED=N repeats a
 	dev/stack tools && $(STACK) && export AEGIS_FAULTS=$${AEGIS_FAULTS:-long} && \
 	  cargo test --locked --test faults --test bus_kafka_outage --test consumer --test idempotency \
 	    --test locks --test dlq -- --nocapture
+
+test-money: prerequisites ## every cent of 100,000 payments; AEGIS_MONEY_SEED=N repeats a run's choices
+	$(STACK) && export AEGIS_MONEY_PAYMENTS=$${AEGIS_MONEY_PAYMENTS:-100000} && \
+	  cargo test --release --locked --test money -- --nocapture
 
 lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --check

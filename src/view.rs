@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod payments;
+mod payouts;
 mod replays;
 mod settlements;
 
@@ -23,6 +24,7 @@ pub use dead_letters::{
 };
 pub use payments::PaymentView;
 pub(crate) use payments::day;
+pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
     DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,

@@ -14,7 +14,10 @@ use super::schema::{FieldProblem, ProblemDocument};
 use crate::dlq::DlqError;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payments::{PaymentError, Refused};
+use crate::payouts::PayoutError;
 use crate::postgres::{Failure, classify};
+use crate::psp::PspError;
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -43,6 +46,14 @@ impl Problem {
         let detail = "The request could not be completed. The log holds the reason under the \
                       correlation id.";
         Self::new(kinds::INTERNAL, detail).caused_by(cause)
+    }
+
+    /// A rule's no, by its code.
+    pub(super) fn of_rule(code: &'static str, detail: String) -> Self {
+        match kinds::of_rule(code) {
+            Some(kind) => Self::new(kind, detail),
+            None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
     }
 
     pub(super) fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
@@ -136,6 +147,62 @@ impl From<PostError> for Problem {
             PostError::Database(_) | PostError::Event(_) => return Self::internal(cause),
         };
         problem.caused_by(cause)
+    }
+}
+
+impl From<PayoutError> for Problem {
+    fn from(error: PayoutError) -> Self {
+        let told = error.to_string();
+        match error {
+            PayoutError::Database(error) => error.into(),
+            PayoutError::Post(PostError::Database(error)) => match classify(&error) {
+                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
+                Failure::Conflict => contended(),
+                Failure::Exhausted => database_exhausted(),
+                Failure::Unique | Failure::Permanent => return Self::internal(told),
+            }
+            .caused_by(told),
+            PayoutError::Post(error) => error.into(),
+            PayoutError::NotFound(id) => {
+                Self::new(kinds::PAYOUT_NOT_FOUND, format!("There is no payout {id}."))
+            }
+            PayoutError::Refused { rejection, .. } => Self::from(rejection),
+            PayoutError::Event(_) => Self::internal(told),
+        }
+    }
+}
+
+impl From<PaymentError> for Problem {
+    fn from(error: PaymentError) -> Self {
+        let told = error.to_string();
+        match error {
+            PaymentError::Database(error) => error.into(),
+            PaymentError::Post(error) => error.into(),
+            PaymentError::Psp(error) => {
+                let wait = match &error {
+                    PspError::TurnedAway(turned) => turned.retry_after.as_secs(),
+                    PspError::RateLimited { retry_after } => {
+                        retry_after.map_or(5, |wait| wait.as_secs())
+                    }
+                    _ => 5,
+                };
+                let seconds = u32::try_from(wait).unwrap_or(u32::MAX).max(1);
+                let detail = format!("The PSP was asked: {error}. Nothing changed; try again.");
+                Self::new(kinds::PSP_UNAVAILABLE, detail).retry_after(seconds)
+            }
+            PaymentError::Payout(error) => error.into(),
+            PaymentError::Refused(_) | PaymentError::Calendar { .. } => Self::internal(told),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let code = refused.code;
+        match kinds::of_rule(code) {
+            Some(kind) => Self::new(kind, refused.detail),
+            None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
     }
 }
 

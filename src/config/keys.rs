@@ -485,6 +485,108 @@ pub(super) const KEYS: &[Key] = &[
         help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
     },
     Key {
+        name: "payments.open_wait_ms",
+        variable: "PAYMENTS_OPEN_WAIT_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.open_wait,
+        },
+        help: "How long whoever asks for a payment waits for the PSP to open it. What takes longer is \
+               answered without a checkout page, and goes on.",
+    },
+    Key {
+        name: "payments.ask_after_ms",
+        variable: "PAYMENTS_ASK_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 30 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.ask_after,
+        },
+        help: "How long after it was opened the PSP is asked about a payment that nothing was heard of. \
+               Each further wait is twice as long.",
+    },
+    Key {
+        name: "payments.abandon_after_ms",
+        variable: "PAYMENTS_ABANDON_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 366 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.abandon_after,
+        },
+        help: "How long after it was asked for a payment is given up that nobody paid.",
+    },
+    Key {
+        name: "payments.poll_ms",
+        variable: "PAYMENTS_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.poll,
+        },
+        help: "How long the payments' workers sleep when nothing is due and nobody wakes them.",
+    },
+    Key {
+        name: "payments.batch_webhooks_max",
+        variable: "PAYMENTS_BATCH_WEBHOOKS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 4_096,
+            unit: "webhooks",
+            at: |c| &mut c.payments.batch_webhooks_max,
+        },
+        help: "Webhooks handled in one database transaction.",
+    },
+    Key {
+        name: "payouts.calls_max",
+        variable: "PAYOUTS_CALLS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 64,
+            unit: "calls",
+            at: |c| &mut c.payouts.calls_max,
+        },
+        help: "Calls to the PSP about payouts at once.",
+    },
+    Key {
+        name: "payouts.poll_ms",
+        variable: "PAYOUTS_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payouts.poll,
+        },
+        help: "How long the payouts' worker sleeps when nothing is due and nobody wakes it.",
+    },
+    Key {
+        name: "payouts.ask_every_ms",
+        variable: "PAYOUTS_ASK_EVERY_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payouts.ask_every,
+        },
+        help: "How often the PSP is asked about a payout once the waits of the schedule are over.",
+    },
+    Key {
+        name: "payouts.settling_ms",
+        variable: "PAYOUTS_SETTLING_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payouts.settling,
+        },
+        help: "How long after a call without an answer the PSP's word counts that it doesn't know a \
+               payout. Then the payout is sent again, under the same reference.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

@@ -41,6 +41,10 @@ pub struct Config {
     pub paystack: PaystackConfig,
     /// Settlement.
     pub settlement: SettlementConfig,
+    /// Payments, through whichever PSP.
+    pub payments: PaymentsConfig,
+    /// Payouts, through whichever PSP.
+    pub payouts: PayoutsConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -189,6 +193,34 @@ pub struct SettlementConfig {
     pub every: Duration,
 }
 
+/// Payouts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayoutsConfig {
+    /// Calls to the PSP at once, 1 to 64.
+    pub calls_max: u32,
+    /// How long the worker sleeps when nothing is due and nobody wakes it.
+    pub poll: Duration,
+    /// How often the PSP is asked about a payout once the waits of the schedule are over.
+    pub ask_every: Duration,
+    /// How long after a call without an answer the PSP's word counts that it knows nothing of it.
+    pub settling: Duration,
+}
+
+/// Payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentsConfig {
+    /// How long whoever asks for a payment waits for the PSP to open it.
+    pub open_wait: Duration,
+    /// How long after it was opened a payment is asked about.
+    pub ask_after: Duration,
+    /// How long after it was asked for a payment is given up that nobody paid.
+    pub abandon_after: Duration,
+    /// How long the workers sleep when nothing is due and nobody wakes them.
+    pub poll: Duration,
+    /// Webhooks in one database transaction, 1 to 4096.
+    pub batch_webhooks_max: usize,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -276,6 +308,19 @@ impl Config {
             },
             settlement: SettlementConfig {
                 every: Duration::from_millis(60_000),
+            },
+            payouts: PayoutsConfig {
+                calls_max: 8,
+                poll: Duration::from_millis(1_000),
+                ask_every: Duration::from_millis(300_000),
+                settling: Duration::from_millis(60_000),
+            },
+            payments: PaymentsConfig {
+                open_wait: Duration::from_millis(5_000),
+                ask_after: Duration::from_millis(600_000),
+                abandon_after: Duration::from_millis(24 * 3_600_000),
+                poll: Duration::from_millis(1_000),
+                batch_webhooks_max: 500,
             },
             log: LogConfig {
                 filter: "info".to_owned(),

@@ -1,12 +1,13 @@
 //! `aegisd`: the API, the committer, the relay and the consumers in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
-//! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the
-//! outbox as far as the bus lets it, the consumers stop, the producer is flushed, connections close; all under one
-//! deadline.
+//! answered, replays of dead letters stop, calls to PSPs end, the committer finishes its queue, the
+//! relay empties the outbox as far as the bus lets it, the consumers stop, the producer is flushed,
+//! connections close; all under one deadline.
 
 mod consumers;
 mod gauges;
+mod money;
 mod readiness;
 mod server;
 mod startup;
@@ -32,6 +33,7 @@ use crate::settlement;
 use crate::telemetry::Metrics;
 
 use consumers::Consumers;
+use money::Money;
 pub use startup::DaemonError;
 
 /// A run works on one period at a time.
@@ -45,6 +47,7 @@ struct Parts {
     relay: JoinHandle<()>,
     consumers: Consumers,
     replayer: Replayer,
+    money: Option<Money>,
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
     supervision: JoinHandle<()>,
@@ -87,6 +90,7 @@ pub async fn run(
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),
         part = parts.consumers.ended() => Some(part),
+        part = money::ended(&mut parts.money) => Some(part),
     };
     if let Some(part) = ended {
         // Without it nothing is right any more: a supervisor starts the process anew.
@@ -161,6 +165,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
+    let money = Money::start(config, &settings).await?;
+    if let Some(money) = &money {
+        state = state.with_desk(money.desk.clone());
+        state = state.with_dispatch(money.dispatch.clone());
+    }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
     Ok(Parts {
@@ -170,6 +179,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         relay,
         consumers,
         replayer,
+        money,
         readiness,
         gauges,
         supervision,
@@ -204,6 +214,9 @@ async fn drain(parts: Parts) {
     report("settlement", parts.settling.await);
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
+    if let Some(money) = parts.money {
+        money.stop().await;
+    }
     // The server held the last handle on the committer: it ends once its queue is empty.
     report("committer", parts.committer.await);
     parts.stop_relay.cancel();

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payouts::PayoutError;
 use crate::postgres::{Failure, Undone, classify};
 use crate::psp::PspError;
 use crate::terms::BeyondCalendar;
@@ -28,6 +29,9 @@ pub enum PaymentError {
         /// Why not.
         source: BeyondCalendar,
     },
+    /// What a webhook says of a payout could not be written down.
+    #[error(transparent)]
+    Payout(#[from] PayoutError),
     /// The PSP did not answer a question.
     #[error("the PSP was asked and did not answer: {0}; ask again later")]
     Psp(#[from] PspError),
@@ -43,6 +47,7 @@ impl PaymentError {
             Self::Database(error) => lost(error),
             Self::Post(PostError::Database(error)) => lost(error),
             Self::Post(error) => error.is_transient(),
+            Self::Payout(error) => error.is_outage(),
             Self::Refused(_) | Self::Calendar { .. } | Self::Psp(_) => false,
         }
     }
@@ -53,6 +58,7 @@ impl Undone for PaymentError {
         match self {
             Self::Database(error) => error.is_undone(),
             Self::Post(PostError::Database(error)) => error.is_undone(),
+            Self::Payout(error) => error.is_undone(),
             _ => false,
         }
     }

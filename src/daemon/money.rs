@@ -1,0 +1,126 @@
+//! Money in and out within the daemon, where a PSP is configured: webhooks are handled, payments and
+//! payouts looked after, each by a worker of its own.
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::startup::{self, DaemonError};
+use crate::config::Config;
+use crate::ledger::Ledger;
+use crate::payments::{self, Desk};
+use crate::payouts::{self, Dispatch};
+use crate::postgres::{Settings, ledgers};
+use crate::psp::paystack::{self, PaystackError};
+use crate::psp::{Paystack, PaystackOptions};
+
+/// Webhooks and payments post in transactions of their own: the workers' two, and callers'.
+const PAYMENT_CONNECTIONS_MAX: u32 = 10;
+
+/// What the API hands money to, and those who work on it meanwhile.
+pub(super) struct Money {
+    pub(super) desk: Desk,
+    pub(super) dispatch: Dispatch<Paystack>,
+    workers: JoinSet<&'static str>,
+    stop: CancellationToken,
+}
+
+impl Money {
+    /// Starts the workers; `None` without a secret key of the PSP.
+    pub(super) async fn start(
+        config: &Config,
+        settings: &Settings,
+    ) -> Result<Option<Self>, DaemonError> {
+        let Some(psp) = psp(config)? else {
+            return Ok(None);
+        };
+        let pool = settings.posting_pool(PAYMENT_CONNECTIONS_MAX);
+        let ledger = ledger_of_strays(config, &pool).await?;
+        let options = payments::Options::from_config(config, paystack::NAME, ledger);
+        let payout_options = options.payouts.clone();
+        let pace = payments::Pace {
+            open_wait: config.payments.open_wait,
+            poll: config.payments.poll,
+        };
+        let desk = Desk::new(pool, options, psp.clone(), pace);
+        // Each call writes down what it learned; one more takes the next one, one is for callers.
+        let pool = settings.posting_pool(config.payouts.calls_max.saturating_add(2));
+        let pace = payouts::Pace {
+            calls_max: usize::try_from(config.payouts.calls_max).unwrap_or(usize::MAX),
+            poll: config.payouts.poll,
+        };
+        let dispatch = Dispatch::new(pool, payout_options, psp, pace);
+        let (mut workers, stop) = (JoinSet::new(), CancellationToken::new());
+        let (worker, stopped) = (desk.clone(), stop.clone());
+        workers.spawn(async move {
+            worker.handle_webhooks(stopped).await;
+            "webhooks' worker"
+        });
+        let (worker, stopped) = (desk.clone(), stop.clone());
+        workers.spawn(async move {
+            worker.see_to_payments(stopped).await;
+            "payments' worker"
+        });
+        let (worker, stopped) = (dispatch.clone(), stop.clone());
+        workers.spawn(async move {
+            worker.run(stopped).await;
+            "payouts' worker"
+        });
+        Ok(Some(Self {
+            desk,
+            dispatch,
+            workers,
+            stop,
+        }))
+    }
+
+    /// Waits for the first of them that ends by itself.
+    async fn ended(&mut self) -> &'static str {
+        match self.workers.join_next().await {
+            Some(Ok(worker)) => worker,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a worker did not end well");
+                "payments' or payouts' worker"
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops them; calls under way are waited for.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.workers.join_next().await {
+            super::report("money", ended);
+        }
+        self.desk.finish_calls().await;
+    }
+}
+
+/// The first worker that ends by itself, where there are any.
+pub(super) async fn ended(money: &mut Option<Money>) -> &'static str {
+    match money {
+        Some(money) => money.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The PSP; none without a secret key.
+fn psp(config: &Config) -> Result<Option<Paystack>, PaystackError> {
+    let options = PaystackOptions::from_config(&config.paystack).map(|options| PaystackOptions {
+        breaker: startup::breaker_options(config),
+        ..options
+    });
+    options.map(Paystack::new).transpose()
+}
+
+/// Where discrepancies go that belong to no ledger: the configured one, or `main`.
+async fn ledger_of_strays(config: &Config, pool: &sqlx::PgPool) -> Result<Ledger, DaemonError> {
+    let mut conn = pool.acquire().await.map_err(DaemonError::Database)?;
+    for name in [config.ledger.as_str(), "main"] {
+        let Ok(name) = name.parse() else { continue };
+        let found = ledgers::find(&mut conn, &name).await;
+        if let Some(ledger) = found.map_err(DaemonError::Database)? {
+            return Ok(ledger);
+        }
+    }
+    Err(DaemonError::Database(sqlx::Error::RowNotFound))
+}
