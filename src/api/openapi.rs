@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, payments, payouts, probes, replays, transactions, transfers,
-    wallets, webhooks,
+    dead_letters, entries, ledgers, merchants, payments, payouts, probes, replays, transactions,
+    transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -39,6 +39,13 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        merchants::create,
+        merchants::list,
+        merchants::show,
+        merchants::agree,
+        merchants::history,
+        merchants::freeze,
+        merchants::unfreeze,
         payments::create,
         payments::list,
         payments::show,
@@ -67,6 +74,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "merchants", description = "Whose money it is, and what was agreed with them."),
         (name = "payments", description = "Money in through a PSP."),
         (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
         (name = "payouts", description = "Money out through a PSP."),
