@@ -244,6 +244,9 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
             is_webhook || makes_payment || asks_psp || makes_payout || (writes && is_payout)
         }
         (_, "psp_unavailable") => asks_psp,
+        (404, "merchant_not_found") => path.contains("{merchant}"),
+        (_, "merchant_exists") => writes && path.ends_with("/merchants"),
+        (_, "below_floor") => writes && path.ends_with("/terms"),
         (_, "payment_not_found") => path.contains("/payments/{id}"),
         (_, "payout_not_found") => is_payout,
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
@@ -275,7 +278,12 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
             commits || makes_payment || makes_payout || (writes && path.ends_with("/wallets"))
         }
         (_, "currency_unknown") => {
-            posts || makes_payment || makes_payout || path.contains("/wallets")
+            posts
+                || makes_payment
+                || makes_payout
+                || path.contains("/wallets")
+                || path.ends_with("/terms")
+                || (writes && path.ends_with("/merchants"))
         }
         (422, code) if code != kinds::FIELDS_INVALID.code => posts,
         _ => true,
