@@ -6,6 +6,7 @@ mod dead_letters;
 mod merchants;
 mod payments;
 mod payouts;
+mod refunds;
 mod replays;
 mod settlements;
 
@@ -27,6 +28,7 @@ pub use merchants::{AgreedTermsView, MerchantView};
 pub use payments::PaymentView;
 pub(crate) use payments::day;
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
+pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
     DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,

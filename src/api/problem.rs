@@ -191,6 +191,7 @@ impl From<PaymentError> for Problem {
                 Self::new(kinds::PSP_UNAVAILABLE, detail).retry_after(seconds)
             }
             PaymentError::Payout(error) => error.into(),
+            PaymentError::Refund(_) => Self::internal(told),
             PaymentError::Refused(_) | PaymentError::Calendar { .. } => Self::internal(told),
         }
     }

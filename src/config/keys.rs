@@ -474,17 +474,6 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long a call to Paystack may take before its outcome counts as unknown.",
     },
     Key {
-        name: "settlement.every_ms",
-        variable: "SETTLEMENT_EVERY_MS",
-        kind: Kind::Integer {
-            min: 0,
-            max: 24 * HOUR_MS,
-            unit: "ms",
-            at: |c| &mut c.settlement.every,
-        },
-        help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
-    },
-    Key {
         name: "payments.open_wait_ms",
         variable: "PAYMENTS_OPEN_WAIT_MS",
         kind: Kind::Integer {
@@ -585,6 +574,17 @@ pub(super) const KEYS: &[Key] = &[
         },
         help: "How long after a call without an answer the PSP's word counts that it doesn't know a \
                payout. Then the payout is sent again, under the same reference.",
+    },
+    Key {
+        name: "settlement.every_ms",
+        variable: "SETTLEMENT_EVERY_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.settlement.every,
+        },
+        help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
     },
     Key {
         name: "log.filter",

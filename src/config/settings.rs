@@ -39,12 +39,12 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
-    /// Settlement.
-    pub settlement: SettlementConfig,
     /// Payments, through whichever PSP.
     pub payments: PaymentsConfig,
     /// Payouts, through whichever PSP.
     pub payouts: PayoutsConfig,
+    /// Settlement.
+    pub settlement: SettlementConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -186,13 +186,6 @@ pub struct PaystackConfig {
     pub timeout: Duration,
 }
 
-/// Settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettlementConfig {
-    /// How often aegisd settles what has matured; 0: never.
-    pub every: Duration,
-}
-
 /// Payouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutsConfig {
@@ -219,6 +212,13 @@ pub struct PaymentsConfig {
     pub poll: Duration,
     /// Webhooks in one database transaction, 1 to 4096.
     pub batch_webhooks_max: usize,
+}
+
+/// Settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementConfig {
+    /// How often aegisd settles what has matured; 0: never.
+    pub every: Duration,
 }
 
 /// Logs.
@@ -306,9 +306,6 @@ impl Config {
                 base_url: "https://api.paystack.co".to_owned(),
                 timeout: Duration::from_millis(10_000),
             },
-            settlement: SettlementConfig {
-                every: Duration::from_millis(60_000),
-            },
             payouts: PayoutsConfig {
                 calls_max: 8,
                 poll: Duration::from_millis(1_000),
@@ -321,6 +318,9 @@ impl Config {
                 abandon_after: Duration::from_millis(24 * 3_600_000),
                 poll: Duration::from_millis(1_000),
                 batch_webhooks_max: 500,
+            },
+            settlement: SettlementConfig {
+                every: Duration::from_millis(60_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

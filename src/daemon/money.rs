@@ -1,6 +1,9 @@
-//! Money in and out within the daemon, where a PSP is configured: webhooks are handled, payments and
-//! payouts looked after, each by a worker of its own.
+//! Money in and out within the daemon, where a PSP is configured: webhooks are handled, payments,
+//! refunds and payouts looked after, each by a worker of its own.
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,14 +15,17 @@ use crate::payouts::{self, Dispatch};
 use crate::postgres::{Settings, ledgers};
 use crate::psp::paystack::{self, PaystackError};
 use crate::psp::{Paystack, PaystackOptions};
+use crate::refunds;
 
 /// Webhooks and payments post in transactions of their own: the workers' two, and callers'.
 const PAYMENT_CONNECTIONS_MAX: u32 = 10;
+const REFUND_CONNECTIONS_MAX: u32 = 3;
 
 /// What the API hands money to, and those who work on it meanwhile.
 pub(super) struct Money {
     pub(super) desk: Desk,
     pub(super) dispatch: Dispatch<Paystack>,
+    pub(super) refunds: refunds::Desk,
     workers: JoinSet<&'static str>,
     stop: CancellationToken,
 }
@@ -36,7 +42,7 @@ impl Money {
         let pool = settings.posting_pool(PAYMENT_CONNECTIONS_MAX);
         let ledger = ledger_of_strays(config, &pool).await?;
         let options = payments::Options::from_config(config, paystack::NAME, ledger);
-        let payout_options = options.payouts.clone();
+        let (payout_options, refund_options) = (options.payouts.clone(), options.refunds.clone());
         let pace = payments::Pace {
             open_wait: config.payments.open_wait,
             poll: config.payments.poll,
@@ -48,7 +54,7 @@ impl Money {
             calls_max: usize::try_from(config.payouts.calls_max).unwrap_or(usize::MAX),
             poll: config.payouts.poll,
         };
-        let dispatch = Dispatch::new(pool, payout_options, psp, pace);
+        let dispatch = Dispatch::new(pool, payout_options, psp.clone(), pace);
         let (mut workers, stop) = (JoinSet::new(), CancellationToken::new());
         let (worker, stopped) = (desk.clone(), stop.clone());
         workers.spawn(async move {
@@ -65,9 +71,19 @@ impl Money {
             worker.run(stopped).await;
             "payouts' worker"
         });
+        // One that works, one for callers.
+        let pool = settings.posting_pool(REFUND_CONNECTIONS_MAX);
+        let due = Arc::new(Notify::new());
+        let refunds = refunds::Desk::new(pool.clone(), refund_options.clone(), Arc::clone(&due));
+        let (poll, stopped) = (config.payments.poll, stop.clone());
+        workers.spawn(async move {
+            refunds::run(pool, refund_options, psp, &due, poll, stopped).await;
+            "refunds' worker"
+        });
         Ok(Some(Self {
             desk,
             dispatch,
+            refunds,
             workers,
             stop,
         }))

@@ -9,7 +9,8 @@ use crate::payouts::{self, Applied};
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::psp_references::{self, SubjectKind};
 use crate::postgres::webhooks::Fate;
-use crate::psp::{Subject, Transfer};
+use crate::psp::{Dispute, Refund, Subject, Transfer};
+use crate::refunds;
 
 /// Applies an event that is about no payment, within the webhook's transaction.
 ///
@@ -23,7 +24,8 @@ pub(super) async fn apply(
 ) -> Result<Fate, PaymentError> {
     match subject {
         Subject::Transfer(transfer) => of_transfer(conn, options, transfer, now).await,
-        Subject::Refund(_) | Subject::Dispute(_) => Ok(Fate::Later),
+        Subject::Refund(refund) => of_refund(conn, options, refund, now).await,
+        Subject::Dispute(dispute) => of_dispute(conn, options, dispute, now).await,
         // Payments are applied together, before.
         Subject::Payment(_) | Subject::Other => Ok(Fate::Ignored),
     }
@@ -65,6 +67,69 @@ async fn of_transfer(
         Applied::Ignored => Fate::Ignored,
         Applied::Discrepancy => Fate::Discrepancy,
     })
+}
+
+async fn of_refund(
+    conn: &mut PgConnection,
+    options: &Options,
+    refund: &Refund,
+    now: OffsetDateTime,
+) -> Result<Fate, PaymentError> {
+    let reference = refund.payment_reference.as_deref().unwrap_or_default();
+    let Some(payment) = payment(conn, options, reference).await? else {
+        let sum = Sum {
+            amount: refund.amount,
+            currency: refund.currency.to_string(),
+        };
+        let status = &refund.status;
+        let detail = format!("the PSP tells of a refund ({status}) of a payment that is none here");
+        let id = refund.id.as_deref().unwrap_or_default();
+        let identity = format!("{}:refund:{reference}:{id}", options.psp);
+        unknown(conn, options, reference, &identity, sum, &detail, now).await?;
+        return Ok(Fate::Discrepancy);
+    };
+    let (ledger, id) = (&payment.ledger, payment.id);
+    let applied = refunds::apply_refund(conn, &options.refunds, ledger, id, refund, now).await?;
+    Ok(fate(applied))
+}
+
+async fn of_dispute(
+    conn: &mut PgConnection,
+    options: &Options,
+    dispute: &Dispute,
+    now: OffsetDateTime,
+) -> Result<Fate, PaymentError> {
+    let reference = &dispute.payment_reference;
+    let Some(payment) = payment(conn, options, reference).await? else {
+        let sum = Sum {
+            amount: dispute.refund_amount.unwrap_or(dispute.payment_amount),
+            currency: dispute.currency.to_string(),
+        };
+        let detail = "the PSP tells of a dispute about a payment that is none here";
+        let identity = format!("{}:dispute:{}", options.psp, dispute.id);
+        unknown(conn, options, reference, &identity, sum, detail, now).await?;
+        return Ok(Fate::Discrepancy);
+    };
+    let (ledger, id) = (&payment.ledger, payment.id);
+    let applied = refunds::apply_dispute(conn, &options.refunds, ledger, id, dispute, now).await?;
+    Ok(fate(applied))
+}
+
+async fn payment(
+    conn: &mut PgConnection,
+    options: &Options,
+    reference: &str,
+) -> sqlx::Result<Option<psp_references::Subject>> {
+    let found = psp_references::find(conn, &options.psp, reference).await?;
+    Ok(found.filter(|subject| subject.kind == SubjectKind::Payment))
+}
+
+const fn fate(applied: refunds::Applied) -> Fate {
+    match applied {
+        refunds::Applied::Done => Fate::Applied,
+        refunds::Applied::Ignored => Fate::Ignored,
+        refunds::Applied::Discrepancy => Fate::Discrepancy,
+    }
 }
 
 /// The PSP tells of something that nobody here knows.

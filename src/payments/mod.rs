@@ -28,6 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::payouts;
+use crate::refunds;
 use crate::resilience::backoff::Schedule;
 
 pub use create::{Created, NewPayment, Refused, create};
@@ -58,6 +59,8 @@ pub struct Options {
     pub abandon_after: Duration,
     /// How payouts are handled, of which webhooks tell, too.
     pub payouts: payouts::Options,
+    /// How refunds and disputes are, likewise.
+    pub refunds: refunds::Options,
     /// The most webhooks that are handled in one database transaction.
     pub batch_webhooks_max: usize,
 }
@@ -79,6 +82,7 @@ impl Options {
             ask_after: config.payments.ask_after,
             abandon_after: config.payments.abandon_after,
             payouts: payouts::Options::from_config(config, psp),
+            refunds: refunds::Options::from_config(config, psp),
             batch_webhooks_max: config.payments.batch_webhooks_max,
         }
     }

@@ -38,8 +38,8 @@ pub async fn advance<P: Psp>(
 ) -> Result<Payout, PayoutError> {
     let begun = atomically!(pool, |conn| begin_one(conn, options, ledger, id, None, now))?;
     match begun {
-        Begun::Nothing(payout) => Ok(payout),
-        Begun::Call(call) => carry_out(pool, options, psp, ledger, call, now).await,
+        Begun::Nothing(payout) => Ok(*payout),
+        Begun::Call(call) => carry_out(pool, options, psp, ledger, *call, now).await,
     }
 }
 
@@ -54,8 +54,8 @@ pub(super) struct Call {
 /// What there is to do.
 #[derive(Debug)]
 pub(super) enum Begun {
-    Nothing(Payout),
-    Call(Call),
+    Nothing(Box<Payout>),
+    Call(Box<Call>),
 }
 
 /// Locks a payout and [begins](begin) with its step.
@@ -87,11 +87,11 @@ pub(super) async fn begin(
         payout = give_up_lost(conn, options, ledger, payout, now).await?;
     } else if asked.is_some() && is_being_sent(conn, ledger, payout.id).await? {
         // Its answer comes, or its lease ends.
-        return Ok(Begun::Nothing(payout));
+        return Ok(Begun::Nothing(Box::new(payout)));
     }
     let step = options.timing.step(&payout, now);
     let Some(kind) = asked.or(step.filter(|_| is_due)) else {
-        return Ok(Begun::Nothing(payout));
+        return Ok(Begun::Nothing(Box::new(payout)));
     };
     let before = payout.status;
     if kind == AttemptKind::Send && is_frozen(conn, ledger, &payout).await? {
@@ -100,7 +100,7 @@ pub(super) async fn begin(
         payout.next_attempt_at = Some(later(now, options.timing.poll));
         payout.updated_at = now;
         payouts::update(conn, ledger.id, before, &payout).await?;
-        return Ok(Begun::Nothing(payout));
+        return Ok(Begun::Nothing(Box::new(payout)));
     }
     payout.attempts = payout.attempts.saturating_add(1);
     if is_due {
@@ -109,11 +109,11 @@ pub(super) async fn begin(
     payouts::update(conn, ledger.id, before, &payout).await?;
     let number = payout.attempts;
     payouts::begin_attempt(conn, ledger.id, payout.id, number, kind, &options.host, now).await?;
-    Ok(Begun::Call(Call {
+    Ok(Begun::Call(Box::new(Call {
         payout,
         kind,
         number,
-    }))
+    })))
 }
 
 /// Whether a call that sends it has no end yet.

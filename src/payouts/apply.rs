@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::amiss::disagree;
 use super::request::details;
 use super::state::{Decision, Known, Learned, Movement, Next, decide};
 use super::timing::{later, whole};
@@ -13,7 +14,6 @@ use super::{Doubt, Options, Payout, PayoutError, Resolution, tell};
 use crate::engine::{Posting, post_own};
 use crate::ledger::Ledger;
 use crate::merchant::{Purse, house};
-use crate::postgres::discrepancies::{self, Finding, Sum};
 use crate::postgres::payouts;
 use crate::psp::Transfer;
 
@@ -138,8 +138,8 @@ pub(super) async fn apply(
     if let Some(event_type) = decision.event {
         tell(conn, options, ledger, &payout, event_type, now).await?;
     }
-    if decision.amiss.is_some() {
-        disagree(conn, ledger, &payout, &decision, news, now).await?;
+    if let Some(class) = decision.amiss {
+        disagree(conn, options, ledger, &payout, class, news, now).await?;
         return Ok((payout, Applied::Discrepancy));
     }
     let changed = decision.event.is_some() || fee.is_some();
@@ -160,7 +160,10 @@ fn take_in(
 ) {
     let changes = decision.status != payout.status;
     payout.status = decision.status;
-    if let (Some(transfer), None) = (&news.transfer, decision.amiss) {
+    // One of another sum stands under our reference, too; what has ended has its own.
+    if let Some(transfer) = &news.transfer
+        && (decision.amiss.is_none() || decision.status.is_open())
+    {
         payout.psp_code = Some(transfer.code.clone());
     }
     payout.doubt = match (payout.doubt, news.doubt) {
@@ -265,55 +268,4 @@ fn postings(payout: &Payout, movement: Option<Movement>, fee: Option<i64>) -> Ve
     }
     all.retain(|posting| !posting.is_empty());
     all
-}
-
-async fn disagree(
-    conn: &mut PgConnection,
-    ledger: &Ledger,
-    payout: &Payout,
-    decision: &Decision,
-    news: &News<'_>,
-    now: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let Some(class) = decision.amiss else {
-        return Ok(());
-    };
-    let sum = |amount: i64, currency: crate::ledger::Currency| Sum {
-        amount,
-        currency: currency.code().to_owned(),
-    };
-    let found = news.transfer.as_ref();
-    let word = found.map_or("not known", |transfer| transfer.status.as_str());
-    let detail = format!(
-        "payout {} of {} {} stands as {}; the PSP says {word}{}",
-        payout.id,
-        payout.amount,
-        payout.currency,
-        payout.status.as_str(),
-        found.map_or_else(String::new, |transfer| format!(
-            ", {} {}",
-            transfer.amount, transfer.currency
-        ))
-    );
-    // One finding for what the PSP says, whoever hears it and however often.
-    let identity = format!(
-        "payout:{}:{}:{word}:{}",
-        payout.id,
-        payout.status.as_str(),
-        found.map_or(0, |transfer| transfer.amount)
-    );
-    let finding = Finding {
-        class,
-        source: news.source,
-        identity: &identity,
-        psp: Some(&payout.psp),
-        reference: Some(&payout.reference),
-        subject: Some(("payout", payout.id)),
-        expected: Some(sum(payout.amount, payout.currency)),
-        found: found.map(|transfer| sum(transfer.amount, transfer.currency)),
-        detail: &detail,
-        occurred_at: None,
-    };
-    discrepancies::open(conn, ledger.id, &finding, now).await?;
-    Ok(())
 }

@@ -58,8 +58,8 @@ pub async fn requery<P: Psp>(
         conn, options, ledger, id, asked, now
     ))?;
     match begun {
-        Begun::Nothing(payout) => Ok(payout),
-        Begun::Call(call) => carry_out(pool, options, psp, ledger, call, now).await,
+        Begun::Nothing(payout) => Ok(*payout),
+        Begun::Call(call) => carry_out(pool, options, psp, ledger, *call, now).await,
     }
 }
 
@@ -171,7 +171,7 @@ impl<P: Psp + 'static> Dispatch<P> {
             while calls.len() < self.shared.pace.calls_max {
                 match self.take().await {
                     Ok(Taken::Call(ledger, call, now)) => {
-                        calls.spawn(self.clone().make(ledger, call, now));
+                        calls.spawn(self.clone().make(ledger, *call, now));
                     }
                     Ok(Taken::Other) => {}
                     Ok(Taken::Nothing) => break,
@@ -215,7 +215,7 @@ enum Taken {
     Nothing,
     /// It was due and needs no call.
     Other,
-    Call(Ledger, Call, OffsetDateTime),
+    Call(Ledger, Box<Call>, OffsetDateTime),
 }
 
 async fn take(

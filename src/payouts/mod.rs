@@ -8,11 +8,14 @@
 //! | `resolve` | what a person says |
 //! | [`state`] | the rules that all of them go by: pure |
 //!
+//! What does not agree is a discrepancy ([`crate::postgres::discrepancies`]) and moves nothing.
+//!
 //! A call that may have sent the money leaves it in transit until the PSP or a person says what
 //! became of it. Nothing is sent again before the PSP has said that it doesn't know the reference,
 //! and then with the same reference, which a PSP pays once.
 
 mod advance;
+mod amiss;
 mod apply;
 mod dispatch;
 mod error;

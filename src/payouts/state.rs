@@ -244,3 +244,141 @@ const fn not_known(known: Known, may_send: bool) -> Decision {
         PayoutStatus::Failed | PayoutStatus::Returned => Decision::stays(known.status, Next::Never),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests state what must hold")]
+mod tests {
+    use super::*;
+
+    fn ngn() -> Currency {
+        Currency::from_code("NGN").unwrap()
+    }
+
+    fn seen(status: TransferStatus) -> Learned {
+        Learned::Seen {
+            status,
+            amount: 100,
+            currency: ngn(),
+        }
+    }
+
+    fn all_known() -> Vec<Known> {
+        let flags = [(false, false), (false, true), (true, false), (true, true)];
+        let known = |status| {
+            flags.map(|(acknowledged, by_word)| Known {
+                status,
+                amount: 100,
+                currency: ngn(),
+                acknowledged,
+                by_word,
+            })
+        };
+        PayoutStatus::ALL.into_iter().flat_map(known).collect()
+    }
+
+    fn all_learned() -> Vec<Learned> {
+        let mut all: Vec<Learned> = TransferStatus::ALL.iter().cloned().map(seen).collect();
+        all.push(seen(TransferStatus::from_word("teleported")));
+        all.extend([
+            Learned::Seen {
+                status: TransferStatus::Success,
+                amount: 99,
+                currency: ngn(),
+            },
+            Learned::Seen {
+                status: TransferStatus::Failed,
+                amount: 100,
+                currency: Currency::from_code("GHS").unwrap(),
+            },
+            Learned::Refused,
+            Learned::NotSent,
+            Learned::Doubtful,
+            Learned::NotKnown { may_send: true },
+            Learned::NotKnown { may_send: false },
+            Learned::Unanswered,
+            Learned::Word { succeeded: true },
+            Learned::Word { succeeded: false },
+        ]);
+        all
+    }
+
+    /// Each pair of what may be known and what may be learned.
+    fn each(check: impl Fn(Known, &Learned, &Decision)) {
+        for known in all_known() {
+            for learned in all_learned() {
+                check(known, &learned, &decide(known, &learned));
+            }
+        }
+    }
+
+    #[test]
+    fn money_leaves_transit_exactly_when_a_payout_ends() {
+        each(|known, learned, decision| {
+            let wanted = match (known.status.is_open(), decision.status) {
+                (true, PayoutStatus::Succeeded) => Some(Movement::Pay),
+                (true, PayoutStatus::Failed) => Some(Movement::GiveBack),
+                (false, PayoutStatus::Returned) if known.status == PayoutStatus::Succeeded => {
+                    Some(Movement::TakeBack)
+                }
+                _ => None,
+            };
+            assert_eq!(decision.movement, wanted, "{known:?} {learned:?}");
+        });
+    }
+
+    #[test]
+    fn what_has_ended_stays_so_but_for_money_that_came_back() {
+        each(|known, learned, decision| {
+            let came_back = known.status == PayoutStatus::Succeeded
+                && *learned == seen(TransferStatus::Reversed);
+            if !known.status.is_open() && !came_back {
+                assert_eq!(decision.status, known.status, "{learned:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn each_change_is_told_once_and_nothing_else_is() {
+        each(|known, learned, decision| {
+            let changes = decision.status != known.status;
+            assert_eq!(decision.event.is_some(), changes, "{known:?} {learned:?}");
+        });
+    }
+
+    #[test]
+    fn what_does_not_agree_moves_nothing_and_concludes_nothing() {
+        each(|known, learned, decision| {
+            if decision.amiss.is_some() {
+                assert_eq!(decision.movement, None, "{known:?} {learned:?}");
+                assert_eq!(decision.status.is_open(), known.status.is_open());
+            }
+        });
+    }
+
+    #[test]
+    fn the_psp_is_called_again_exactly_while_a_payout_is_open() {
+        each(|known, learned, decision| {
+            let said = format!("{known:?} {learned:?} {decision:?}");
+            match decision.next {
+                Next::AsBefore => assert_eq!(decision.status, known.status, "{said}"),
+                Next::Never => assert!(!decision.status.is_open(), "{said}"),
+                Next::Now | Next::Later | Next::Afresh => {
+                    assert!(decision.status.is_open(), "{said}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn it_may_be_sent_again_only_where_the_psp_never_had_it_and_says_so() {
+        each(|known, learned, decision| {
+            let becomes = decision.status == PayoutStatus::Requested
+                && known.status != PayoutStatus::Requested;
+            if becomes {
+                assert_eq!(*learned, Learned::NotKnown { may_send: true });
+                assert_eq!(known.status, PayoutStatus::Unknown);
+                assert!(!known.acknowledged);
+            }
+        });
+    }
+}

@@ -9,6 +9,7 @@ use aegis::merchant::MerchantId;
 use aegis::payments::{self, Created, NewPayment, Options, webhook};
 use aegis::payouts;
 use aegis::psp::{Destination, NewRecipient, Psp as _};
+use aegis::refunds;
 use aegis::resilience::backoff::Schedule;
 use aegis::simulator::{Faults, Fees, LocalPsp, SignedWebhook};
 use fastrand::Rng;
@@ -95,6 +96,7 @@ impl Market {
             ask_after: Duration::from_secs(60),
             abandon_after: Duration::from_secs(24 * 3_600),
             payouts: payout_options(),
+            refunds: refund_options(),
             batch_webhooks_max: 500,
         };
         let mut market = Self {
@@ -273,5 +275,15 @@ fn payout_options() -> payouts::Options {
         schedule: Schedule::STANDARD,
         timing: payouts::Timing::default(),
         host: "here".to_owned(),
+    }
+}
+
+fn refund_options() -> refunds::Options {
+    refunds::Options {
+        topic_transactions: "aegis.transactions".to_owned(),
+        topic_settlements: "aegis.settlements".to_owned(),
+        psp_name: "paystack".to_owned(),
+        schedule: Schedule::STANDARD,
+        timing: refunds::Timing::default(),
     }
 }

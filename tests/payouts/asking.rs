@@ -36,7 +36,10 @@ async fn another_amount_at_the_psp_is_a_discrepancy_and_moves_nothing() {
         payout = scene.go_on(&payout).await;
         assert_eq!(payout.status, PayoutStatus::Unknown);
     }
-    assert_eq!(scene.discrepancies().await, ["amount"], "told once");
+    assert_eq!(scene.discrepancies().await, ["amount"], "found once");
+    let told = scene.events(payout.id).await;
+    assert_eq!(told.last().unwrap(), "aegis.discrepancy.opened");
+    assert_eq!(told.len(), 3, "told once: {told:?}");
     assert_eq!(scene.in_transit().await, 90_000);
     assert_eq!(scene.transfers(), 1);
 }

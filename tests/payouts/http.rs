@@ -247,3 +247,25 @@ async fn the_worker_takes_what_is_asked_for_and_stops_when_told() {
 fn asked_for(amount: i64) -> Value {
     json!({"merchant": "acme", "amount": amount, "currency": "NGN"})
 }
+
+#[tokio::test]
+async fn the_examples_of_the_description_are_taken() {
+    let scene = Scene::new().await;
+    let api = Api::on(&scene);
+    scene.fund_more(100_000_000).await;
+    let document = Request::get("/openapi.json").body(Body::empty()).unwrap();
+    let document = api.send(document).await.body;
+    let example = |name: &str| document["components"]["schemas"][name]["example"].clone();
+    let made = api.post("", "k", example("PayoutRequest")).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let id = made.body["id"].as_str().unwrap();
+    for (verb, name) in [
+        ("requery", "PayoutRequeryRequest"),
+        ("resolve", "PayoutResolveRequest"),
+    ] {
+        let done = api
+            .post(&format!("/{id}/{verb}"), verb, example(name))
+            .await;
+        assert_eq!(done.status, 200, "{verb}: {}", done.body);
+    }
+}
