@@ -13,7 +13,6 @@ use super::exit::{Exit, Failure};
 use super::output::{Cell, Column, Record, Tone};
 use crate::payouts::{Options, PayoutError};
 use crate::psp::{Paystack, PaystackOptions, paystack};
-use crate::resilience::breaker::BreakerOptions;
 use crate::view::PayoutView;
 
 /// Connections of one verb.
@@ -68,13 +67,9 @@ fn options(context: &Context) -> Options {
 /// The PSP.
 fn psp(context: &Context) -> anyhow::Result<Paystack> {
     let config = context.config();
-    let Some(mut options) = PaystackOptions::from_config(&config.paystack) else {
+    let Some(options) = PaystackOptions::from_config(&config.paystack) else {
         let message = "no PSP is configured: set PAYSTACK_SECRET_KEY";
         return Err(Failure::Usage(message.to_owned()).into());
-    };
-    options.breaker = BreakerOptions {
-        failures_max: config.breaker.failures_max,
-        open: config.breaker.open,
     };
     Paystack::new(options).map_err(|error| Failure::Usage(error.to_string()).into())
 }
