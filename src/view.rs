@@ -3,6 +3,7 @@
 //! Names and shapes stand in the interface's documentation and stay.
 
 mod dead_letters;
+mod merchants;
 mod payments;
 mod payouts;
 mod refunds;
@@ -23,6 +24,7 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
+pub use merchants::{AgreedTermsView, MerchantView};
 pub use payments::PaymentView;
 pub(crate) use payments::day;
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};

@@ -58,6 +58,7 @@ kinds! {
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
     PAYOUT_NOT_FOUND = 404 "payout_not_found" "There is no such payout";
+    MERCHANT_NOT_FOUND = 404 "merchant_not_found" "There is no such merchant";
     PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
     PSP_NOT_FOUND = 404 "psp_not_found" "There is no such PSP";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
@@ -70,6 +71,8 @@ kinds! {
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
     CURRENCY_NEEDED = 422 "currency_needed" "The address has wallets in several currencies";
+    MERCHANT_EXISTS = 422 "merchant_exists" "The merchant exists, and is another one";
+    BELOW_FLOOR = 422 "below_floor" "A wallet is below what the terms let it fall to";
     PAYEE_NOT_FOUND = 422 "merchant_not_found" "There is no such merchant";
     MERCHANT_FROZEN = 422 "merchant_frozen" "The merchant is frozen";
     CURRENCY_NOT_AGREED = 422 "currency_not_agreed" "The merchant has no terms in the currency";

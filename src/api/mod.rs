@@ -69,7 +69,7 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
-        .route("/merchants", writing(at, merchants::create))
+        .nest("/merchants", merchants(at))
         .route(
             "/payouts",
             get(payouts::list).merge(writing(at, payouts::create)),
@@ -101,6 +101,21 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), request::attend))
         .with_state(state)
+}
+
+fn merchants(at: &ApiState) -> Router<ApiState> {
+    Router::new()
+        .route(
+            "/",
+            get(merchants::list).merge(writing(at, merchants::create)),
+        )
+        .route("/{merchant}", get(merchants::show))
+        .route(
+            "/{merchant}/terms",
+            get(merchants::history).merge(writing(at, merchants::agree)),
+        )
+        .route("/{merchant}/freeze", writing(at, merchants::freeze))
+        .route("/{merchant}/unfreeze", writing(at, merchants::unfreeze))
 }
 
 /// Of all ledgers, or of the one that the path names.

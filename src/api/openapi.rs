@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, payments, payouts, probes, replays, transactions, transfers,
-    wallets, webhooks,
+    dead_letters, entries, ledgers, merchants, payments, payouts, probes, replays, transactions,
+    transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -39,6 +39,13 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        merchants::create,
+        merchants::list,
+        merchants::show,
+        merchants::agree,
+        merchants::history,
+        merchants::freeze,
+        merchants::unfreeze,
         payments::create,
         payments::list,
         payments::show,
@@ -67,6 +74,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "merchants", description = "Whose money it is, and what was agreed with them."),
         (name = "payments", description = "Money in through a PSP."),
         (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
         (name = "payouts", description = "Money out through a PSP."),
@@ -236,6 +244,9 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
             is_webhook || makes_payment || asks_psp || makes_payout || (writes && is_payout)
         }
         (_, "psp_unavailable") => asks_psp,
+        (404, "merchant_not_found") => path.contains("{merchant}"),
+        (_, "merchant_exists") => writes && path.ends_with("/merchants"),
+        (_, "below_floor") => writes && path.ends_with("/terms"),
         (_, "payment_not_found") => path.contains("/payments/{id}"),
         (_, "payout_not_found") => is_payout,
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
@@ -267,7 +278,12 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
             commits || makes_payment || makes_payout || (writes && path.ends_with("/wallets"))
         }
         (_, "currency_unknown") => {
-            posts || makes_payment || makes_payout || path.contains("/wallets")
+            posts
+                || makes_payment
+                || makes_payout
+                || path.contains("/wallets")
+                || path.ends_with("/terms")
+                || (writes && path.ends_with("/merchants"))
         }
         (422, code) if code != kinds::FIELDS_INVALID.code => posts,
         _ => true,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::readiness::CheckStatus;
-use crate::view::{PastWalletView, ReplayPlanView, ReplayView, WalletView};
+use crate::view::{AgreedTermsView, PastWalletView, ReplayPlanView, ReplayView, WalletView};
 
 /// A ledger to make.
 #[derive(ToSchema)]
@@ -235,6 +235,61 @@ pub struct RequeryRequest {}
 pub struct WebhookTaken {
     /// `stored`, or `repeated`: it had come before.
     pub status: &'static str,
+}
+
+/// A merchant to make.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "acme", "name": "Acme Stores", "currency": "NGN",
+    "terms": {
+        "fee": {"basis_points": 150, "fixed": 10_000, "cap": 200_000},
+        "settlement": {"days": 1, "calendar": "business", "time_zone": "Africa/Lagos"},
+        "payout": {"minimum": 100_000, "schedule": "daily", "recipient": "RCP_1a2b3c"},
+    },
+}))]
+pub struct MerchantRequest {
+    /// 1 to 64 of a-z, 0-9, _ and -; permanent, a segment of its wallets' addresses.
+    pub id: String,
+    /// As people call it, in 1 to 255 characters.
+    pub name: String,
+    /// ISO 4217 code of its first currency.
+    pub currency: String,
+    /// Fee, settlement, reserve, payout, refund and chargeback terms.
+    #[schema(value_type = Object)]
+    pub terms: Box<serde_json::value::RawValue>,
+}
+
+/// Terms to agree on.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "currency": "NGN",
+    "terms": {
+        "fee": {"basis_points": 120, "fixed": 0},
+        "settlement": {"days": 2, "calendar": "business", "time_zone": "Africa/Lagos"},
+        "payout": {"minimum": 100_000, "schedule": "weekly", "weekday": "friday"},
+    },
+}))]
+pub struct TermsRequest {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Fee, settlement, reserve, payout, refund and chargeback terms.
+    #[schema(value_type = Object)]
+    pub terms: Box<serde_json::value::RawValue>,
+}
+
+/// A merchant's terms in a currency.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TermsHistory {
+    /// The newest first.
+    pub items: Vec<AgreedTermsView>,
+}
+
+/// Why something is done.
+#[derive(ToSchema)]
+#[schema(example = json!({"reason": "chargebacks far above normal, ticket 4711"}))]
+pub struct ReasonRequest {
+    /// For whoever reads it later, in 1 to 255 characters.
+    pub reason: String,
 }
 
 /// A dead letter to give up.

@@ -14,6 +14,7 @@ use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
+use crate::onboarding::Office;
 use crate::payments::Desk;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
@@ -52,6 +53,7 @@ pub struct ApiState {
     replayer: Option<Replayer>,
     metrics: Option<Metrics>,
     records: Option<Records>,
+    office: Office,
     desk: Option<Desk>,
     dispatch: Option<Dispatch<Paystack>>,
 }
@@ -91,6 +93,7 @@ impl ApiState {
             replayer: None,
             metrics: None,
             records: None,
+            office: Office::default(),
             desk: None,
             dispatch: None,
         }
@@ -130,6 +133,16 @@ impl ApiState {
                           PAYSTACK_SECRET_KEY and start aegisd again.";
             Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
         })
+    }
+
+    /// The same with events of merchants told at, and money coming through, these.
+    #[must_use]
+    pub fn with_office(self, office: Office) -> Self {
+        Self { office, ..self }
+    }
+
+    pub(super) fn office(&self) -> &Office {
+        &self.office
     }
 
     /// The same with somebody who replays dead letters.

@@ -262,8 +262,9 @@ impl FromStr for Time {
     }
 }
 
-/// Any JSON.
+/// Any JSON, as it was written.
 pub(super) struct RawJson<'a>(pub &'a str);
+
 impl<'a> Field<'a> for RawJson<'a> {
     const FORM: &'static str = "JSON";
     fn read(raw: &'a RawValue) -> Result<Self, Wrong> {

@@ -16,6 +16,7 @@ mod exit;
 mod help;
 mod ledger;
 mod man;
+mod merchant;
 mod migrate;
 mod outbox;
 mod output;
@@ -115,18 +116,21 @@ enum Command {
     /// Ledgers: books whose wallets balance among themselves
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Merchants: whose money it is, and what was agreed with them
+    #[command(subcommand)]
+    Merchant(merchant::Command),
     /// Wallets: who holds money
     #[command(subcommand)]
     Wallet(wallet::Command),
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
-    /// Payouts: money on its way to merchants
-    #[command(subcommand)]
-    Payout(payout::Command),
     /// Settlement: what has matured becomes the merchants' to have
     #[command(subcommand)]
     Settlement(settlement::Command),
+    /// Payouts: money on its way to merchants
+    #[command(subcommand)]
+    Payout(payout::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -284,6 +288,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Migrate(command) => migrate::run(context, command).await,
         Command::Ledger(command) => ledger::run(context, command).await,
+        Command::Merchant(command) => merchant::run(context, command).await,
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
         Command::Settlement(command) => settlement::run(context, command).await,

@@ -27,6 +27,7 @@ use crate::bus::Bus;
 use crate::config::Config;
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
+use crate::onboarding::Office;
 use crate::outbox::{Relay, RelayOptions};
 use crate::postgres::Settings;
 use crate::settlement;
@@ -159,7 +160,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         config.server.stuck_after,
     ));
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
-    let state = ApiState::new(committer, pool.clone(), api_limits, reported);
+    let state = ApiState::new(committer, pool.clone(), api_limits, reported)
+        .with_office(Office::from_config(config));
     let gauges = tokio::spawn(gauges::watch(pool.clone()));
     let mut state = state.with_replayer(replayer.clone()).with_metrics(metrics);
     if let Some(cache) = &cache {

@@ -1,7 +1,7 @@
 //! A ledger with a merchant, and what the tests do to it.
 
 use aegis::ledger::Ledger;
-use aegis::onboarding;
+use aegis::onboarding::{self, Agreed, Call};
 use aegis::postgres::settlements::Settlement;
 use aegis::settlement::{self, Options, Report, Scope, Step};
 use sqlx::PgPool;
@@ -50,17 +50,17 @@ impl Scene {
         let (id, terms) = ("acme".parse().unwrap(), terms.parse().unwrap());
         let (currency, now) = ("NGN".parse().unwrap(), OffsetDateTime::now_utc());
         let (office, actor) = (office(), tester());
-        let agreed = onboarding::agree(
-            &self.pool,
-            &office,
-            &self.ledger,
-            &id,
-            currency,
-            &terms,
-            &actor,
+        let call = Call {
+            office: &office,
+            ledger: &self.ledger,
+            actor: &actor,
             now,
+        };
+        let agreed = onboarding::agree(&self.pool, call, &id, currency, &terms).await;
+        assert!(
+            matches!(agreed.unwrap(), Agreed::Now(_)),
+            "the terms are new"
         );
-        assert!(agreed.await.unwrap().unwrap().1, "the terms are new");
     }
 
     /// Runs for all that had matured by then.
