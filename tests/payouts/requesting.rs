@@ -2,7 +2,7 @@
 
 use aegis::ledger::Currency;
 use aegis::merchant::MerchantStatus;
-use aegis::onboarding;
+use aegis::onboarding::{self, Call};
 use aegis::payouts::{NewPayout, PayoutStatus, Requested, RunItem};
 use aegis::postgres::psp_references;
 
@@ -85,18 +85,15 @@ async fn each_rules_no_has_its_code_and_leaves_no_trace() {
     let without = terms("RCP").replace(r#", "recipient": "RCP""#, "");
     merchant(pool, &scene.ledger, "bare", "NGN", &without).await;
     merchant(pool, &scene.ledger, "frozen", "NGN", &terms("RCP")).await;
-    onboarding::set_status(
-        pool,
-        &office(),
-        &scene.ledger,
-        &"frozen".parse().unwrap(),
-        MerchantStatus::Frozen,
-        "fraud",
-        &tester(),
-        scene.now(),
-    )
-    .await
-    .unwrap();
+    let call = Call {
+        office: &office(),
+        ledger: &scene.ledger,
+        actor: &tester(),
+        now: scene.now(),
+    };
+    let (frozen, status) = ("frozen".parse().unwrap(), MerchantStatus::Frozen);
+    let done = onboarding::set_status(pool, call, &frozen, status, "fraud").await;
+    done.unwrap();
     let to = |merchant: &str, amount| NewPayout {
         merchant: merchant.parse().unwrap(),
         ..new("k", amount)
