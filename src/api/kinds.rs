@@ -25,6 +25,14 @@ impl Kind {
     }
 }
 
+/// The kind of a rule's no by its code, which is one of the rejections or stands below with 422.
+pub(super) fn of_rule(code: &str) -> Option<Kind> {
+    let below = ALL.iter().copied();
+    let rejections = RejectionCode::ALL.into_iter().map(Kind::of_rejection);
+    let mut all = below.chain(rejections);
+    all.find(|kind| kind.status == 422 && kind.code == code)
+}
+
 /// Declares the kinds, and [`ALL`] of them.
 macro_rules! kinds {
     ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
@@ -47,6 +55,8 @@ kinds! {
     TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
+    PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
+    REFUND_NOT_FOUND = 404 "refund_not_found" "There is no such refund";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
     KEY_IN_FLIGHT = 409 "idempotency_key_in_flight" "A request with this key is under way";
@@ -57,11 +67,18 @@ kinds! {
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
     CURRENCY_NEEDED = 422 "currency_needed" "The address has wallets in several currencies";
+    PAYMENT_NOT_PAID = 422 "payment_not_paid" "The payment is not paid";
+    PAYMENT_DISPUTED = 422 "payment_disputed" "The payment is disputed";
+    REFUND_EXCEEDS_PAYMENT = 422 "refund_exceeds_payment" "Less of the payment is left";
+    REFUND_NOT_OPEN = 422 "refund_not_open" "The refund has ended";
+    REFUND_NOT_SENT = 422 "refund_not_sent" "The refund was never sent";
+    REFUND_BEING_SENT = 422 "refund_being_sent" "The refund is being sent at this moment";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
     DATABASE_EXHAUSTED = 503 "database_exhausted" "The database has no room to work";
     BUS_UNAVAILABLE = 503 "bus_unavailable" "The bus can't be reached";
+    PSP_NOT_CONFIGURED = 503 "psp_not_configured" "No PSP is configured";
     CONTENDED = 503 "contended" "Other writers were in the way";
     STOPPING = 503 "stopping" "The instance is stopping";
     TIMEOUT = 504 "timeout" "The request took too long";

@@ -24,6 +24,7 @@ mod probes;
 mod problem;
 mod query;
 mod readiness;
+mod refunds;
 mod replays;
 mod request;
 mod respond;
@@ -65,6 +66,12 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
+        .route(
+            "/payments/{id}/refunds",
+            get(refunds::list).merge(writing(at, refunds::create)),
+        )
+        .route("/refunds/{id}", get(refunds::show))
+        .route("/refunds/{id}/resolve", writing(at, refunds::resolve))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))

@@ -12,7 +12,9 @@ use utoipa::OpenApi;
 
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
-use super::{dead_letters, entries, ledgers, probes, replays, transactions, transfers, wallets};
+use super::{
+    dead_letters, entries, ledgers, probes, refunds, replays, transactions, transfers, wallets,
+};
 use crate::ledger::RejectionCode;
 
 #[derive(OpenApi)]
@@ -36,6 +38,10 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        refunds::create,
+        refunds::list,
+        refunds::show,
+        refunds::resolve,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -54,6 +60,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "refunds", description = "Money back to customers, and chargebacks."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -202,9 +209,21 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let names_wallet = path.contains("{wallet}");
     let begins_replay = writes && path.ends_with("/replays");
     let discards = path.ends_with("/discard");
+    let makes_refund = writes && path.ends_with("/refunds");
+    let is_refund = path.contains("/refunds/{id}");
+    let resolves_refund = is_refund && path.ends_with("/resolve");
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
+        (_, "payment_not_found") => path.contains("/payments/{id}"),
+        (_, "refund_not_found") => is_refund,
+        (_, "psp_not_configured") => makes_refund || resolves_refund,
+        (_, "payment_not_paid" | "payment_disputed" | "refund_exceeds_payment") => makes_refund,
+        (_, "refund_not_open" | "refund_not_sent" | "refund_being_sent") => resolves_refund,
+        (_, "amount_not_positive" | "amount_too_large" | "insufficient_funds") if makes_refund => {
+            true
+        }
+        (_, "wallet_frozen") if makes_refund || resolves_refund => true,
         (_, "ledger_not_found") => path.contains("{ledger}"),
         (404, "wallet_not_found") => names_wallet,
         (_, "transaction_not_found") => path.contains("/transactions/{id}"),

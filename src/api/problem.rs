@@ -15,6 +15,7 @@ use crate::dlq::DlqError;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
 use crate::postgres::{Failure, classify};
+use crate::refunds::RefundError;
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -43,6 +44,14 @@ impl Problem {
         let detail = "The request could not be completed. The log holds the reason under the \
                       correlation id.";
         Self::new(kinds::INTERNAL, detail).caused_by(cause)
+    }
+
+    /// A rule's no, by its code.
+    pub(super) fn of_rule(code: &'static str, detail: String) -> Self {
+        match kinds::of_rule(code) {
+            Some(kind) => Self::new(kind, detail),
+            None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
     }
 
     pub(super) fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
@@ -136,6 +145,24 @@ impl From<PostError> for Problem {
             PostError::Database(_) | PostError::Event(_) => return Self::internal(cause),
         };
         problem.caused_by(cause)
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        let told = error.to_string();
+        match error {
+            RefundError::Database(error) => error.into(),
+            RefundError::Post(error) => error.into(),
+            RefundError::Refused { rejection, .. } => Self::from(rejection),
+            RefundError::NotFound(id) => {
+                Self::new(kinds::REFUND_NOT_FOUND, format!("There is no refund {id}."))
+            }
+            RefundError::PaymentNotFound(id) => {
+                Self::new(kinds::PAYMENT_NOT_FOUND, format!("There is no payment {id}."))
+            }
+            _ => Self::internal(told),
+        }
     }
 }
 

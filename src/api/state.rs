@@ -49,6 +49,7 @@ pub struct ApiState {
     replayer: Option<Replayer>,
     metrics: Option<Metrics>,
     records: Option<Records>,
+    refunds: Option<crate::refunds::Desk>,
 }
 
 #[derive(Debug)]
@@ -86,7 +87,26 @@ impl ApiState {
             replayer: None,
             metrics: None,
             records: None,
+            refunds: None,
         }
+    }
+
+    /// The same with refunds.
+    #[must_use]
+    pub fn with_refunds(self, refunds: crate::refunds::Desk) -> Self {
+        Self {
+            refunds: Some(refunds),
+            ..self
+        }
+    }
+
+    /// Where refunds are asked for, where a PSP is configured.
+    pub(super) fn refunds(&self) -> Result<&crate::refunds::Desk, Problem> {
+        self.refunds.as_ref().ok_or_else(|| {
+            let detail = "No PSP is configured, so that nothing can be given back: set \
+                          PAYSTACK_SECRET_KEY and start aegisd again.";
+            Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
+        })
     }
 
     /// The same with somebody who replays dead letters.
