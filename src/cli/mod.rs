@@ -21,6 +21,7 @@ mod outbox;
 mod output;
 mod page;
 mod progress;
+mod refund;
 mod shell;
 mod simulator;
 mod status;
@@ -119,6 +120,9 @@ enum Command {
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
+    /// Refunds: money back to customers
+    #[command(subcommand)]
+    Refund(refund::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -152,6 +156,7 @@ impl Command {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
             Self::Dlq(command) => command.stops_itself(),
+            Self::Refund(command) => command.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
         }
@@ -279,6 +284,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Transfer(command) => transfer::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
+        Command::Refund(command) => refund::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),
