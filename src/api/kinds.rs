@@ -60,6 +60,7 @@ kinds! {
     PAYOUT_NOT_FOUND = 404 "payout_not_found" "There is no such payout";
     MERCHANT_NOT_FOUND = 404 "merchant_not_found" "There is no such merchant";
     PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
+    REFUND_NOT_FOUND = 404 "refund_not_found" "There is no such refund";
     PSP_NOT_FOUND = 404 "psp_not_found" "There is no such PSP";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
@@ -82,6 +83,12 @@ kinds! {
     PAYOUT_NOT_SENT = 422 "payout_not_sent" "The payout was never sent";
     PAYOUT_BEING_SENT = 422 "payout_being_sent" "The payout is being sent at this moment";
     REFERENCE_TAKEN = 422 "reference_taken" "The reference stands for something else";
+    PAYMENT_NOT_PAID = 422 "payment_not_paid" "The payment is not paid";
+    PAYMENT_DISPUTED = 422 "payment_disputed" "The payment is disputed";
+    REFUND_EXCEEDS_PAYMENT = 422 "refund_exceeds_payment" "Less of the payment is left";
+    REFUND_NOT_OPEN = 422 "refund_not_open" "The refund has ended";
+    REFUND_NOT_SENT = 422 "refund_not_sent" "The refund was never sent";
+    REFUND_BEING_SENT = 422 "refund_being_sent" "The refund is being sent at this moment";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";

@@ -27,6 +27,7 @@ mod probes;
 mod problem;
 mod query;
 mod readiness;
+mod refunds;
 mod replays;
 mod request;
 mod respond;
@@ -83,6 +84,12 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/payments/{id}", get(payments::show))
         .route("/payments/{id}/requery", writing(at, payments::requery))
+        .route(
+            "/payments/{id}/refunds",
+            get(refunds::list).merge(writing(at, refunds::create)),
+        )
+        .route("/refunds/{id}", get(refunds::show))
+        .route("/refunds/{id}/resolve", writing(at, refunds::resolve))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))

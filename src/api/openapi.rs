@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, merchants, payments, payouts, probes, replays, transactions,
-    transfers, wallets, webhooks,
+    dead_letters, entries, ledgers, merchants, payments, payouts, probes, refunds, replays,
+    transactions, transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -56,6 +56,10 @@ use crate::ledger::RejectionCode;
         payouts::show,
         payouts::requery,
         payouts::resolve,
+        refunds::create,
+        refunds::list,
+        refunds::show,
+        refunds::resolve,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -78,6 +82,7 @@ use crate::ledger::RejectionCode;
         (name = "payments", description = "Money in through a PSP."),
         (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
         (name = "payouts", description = "Money out through a PSP."),
+        (name = "refunds", description = "Money back to customers, and chargebacks."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -235,13 +240,17 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let is_webhook = path.starts_with(WEBHOOKS);
     let makes_payment = writes && path.ends_with("/payments");
     let asks_psp = path.ends_with("/payments/{id}/requery");
+    let makes_refund = writes && path.ends_with("/refunds");
+    let is_refund = path.contains("/refunds/{id}");
+    let resolves_refund = is_refund && path.ends_with("/resolve");
+    let moves_money = makes_payment || makes_payout || makes_refund;
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
         (401, _) => is_webhook,
         (_, "psp_not_found") => is_webhook,
         (_, "psp_not_configured") => {
-            is_webhook || makes_payment || asks_psp || makes_payout || (writes && is_payout)
+            is_webhook || moves_money || asks_psp || resolves_refund || (writes && is_payout)
         }
         (_, "psp_unavailable") => asks_psp,
         (404, "merchant_not_found") => path.contains("{merchant}"),
@@ -250,14 +259,22 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "payment_not_found") => path.contains("/payments/{id}"),
         (_, "payout_not_found") => is_payout,
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
+        (_, "refund_not_found") => is_refund,
+        (_, "payment_not_paid" | "payment_disputed" | "refund_exceeds_payment") => makes_refund,
+        (_, "refund_not_open" | "refund_not_sent" | "refund_being_sent") => resolves_refund,
         (422, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => {
             makes_payment || makes_payout
         }
         (_, "reference_taken") => makes_payment,
         (_, "recipient_missing" | "amount_below_minimum") => makes_payout,
-        (_, "amount_not_positive") if makes_payment || makes_payout => true,
-        (_, "insufficient_funds") if makes_payout => true,
-        (_, "wallet_frozen") if makes_payout || (writes && is_payout) => true,
+        (_, "amount_not_positive") if moves_money => true,
+        (_, "insufficient_funds") if makes_payout || makes_refund => true,
+        (_, "amount_too_large") if makes_refund => true,
+        (_, "wallet_frozen")
+            if makes_payout || makes_refund || resolves_refund || (writes && is_payout) =>
+        {
+            true
+        }
         (422, _) if is_webhook => false,
         (408 | 413, _) if is_webhook => true,
         (400, "body_unreadable") if is_webhook => true,

@@ -18,6 +18,7 @@ use crate::payments::{PaymentError, Refused};
 use crate::payouts::PayoutError;
 use crate::postgres::{Failure, classify};
 use crate::psp::PspError;
+use crate::refunds::RefundError;
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -191,7 +192,7 @@ impl From<PaymentError> for Problem {
                 Self::new(kinds::PSP_UNAVAILABLE, detail).retry_after(seconds)
             }
             PaymentError::Payout(error) => error.into(),
-            PaymentError::Refund(_) => Self::internal(told),
+            PaymentError::Refund(error) => error.into(),
             PaymentError::Refused(_) | PaymentError::Calendar { .. } => Self::internal(told),
         }
     }
@@ -203,6 +204,25 @@ impl From<Refused> for Problem {
         match kinds::of_rule(code) {
             Some(kind) => Self::new(kind, refused.detail),
             None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        let told = error.to_string();
+        match error {
+            RefundError::Database(error) => error.into(),
+            RefundError::Post(error) => error.into(),
+            RefundError::Refused { rejection, .. } => Self::from(rejection),
+            RefundError::NotFound(id) => {
+                Self::new(kinds::REFUND_NOT_FOUND, format!("There is no refund {id}."))
+            }
+            RefundError::PaymentNotFound(id) => Self::new(
+                kinds::PAYMENT_NOT_FOUND,
+                format!("There is no payment {id}."),
+            ),
+            _ => Self::internal(told),
         }
     }
 }

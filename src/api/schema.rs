@@ -225,6 +225,26 @@ pub struct PayoutResolveRequest {
     pub reason: String,
 }
 
+/// A refund to ask for.
+#[derive(ToSchema)]
+#[schema(example = json!({"amount": 125_000, "customer_note": "one of two was out of stock"}))]
+pub struct RefundRequest {
+    /// Minor units, 1 or more; all that is left of the payment unless said.
+    pub amount: Option<i64>,
+    /// What the customer is told, up to 255 characters.
+    pub customer_note: Option<String>,
+}
+
+/// How a refund ended, in a person's word.
+#[derive(ToSchema)]
+#[schema(example = json!({"as": "failed", "reason": "the PSP has nothing of it, ticket 4711"}))]
+pub struct RefundResolveRequest {
+    /// `succeeded` or `failed`.
+    pub r#as: String,
+    /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+}
+
 /// Nothing beside the path: `{}`.
 #[derive(ToSchema)]
 #[schema(example = json!({}))]

@@ -56,6 +56,7 @@ pub struct ApiState {
     office: Office,
     desk: Option<Desk>,
     dispatch: Option<Dispatch<Paystack>>,
+    refunds: Option<crate::refunds::Desk>,
 }
 
 #[derive(Debug)]
@@ -96,6 +97,7 @@ impl ApiState {
             office: Office::default(),
             desk: None,
             dispatch: None,
+            refunds: None,
         }
     }
 
@@ -104,6 +106,15 @@ impl ApiState {
     pub fn with_dispatch(self, dispatch: Dispatch<Paystack>) -> Self {
         Self {
             dispatch: Some(dispatch),
+            ..self
+        }
+    }
+
+    /// The same with refunds.
+    #[must_use]
+    pub fn with_refunds(self, refunds: crate::refunds::Desk) -> Self {
+        Self {
+            refunds: Some(refunds),
             ..self
         }
     }
@@ -121,6 +132,15 @@ impl ApiState {
     pub(super) fn dispatch(&self) -> Result<&Dispatch<Paystack>, Problem> {
         self.dispatch.as_ref().ok_or_else(|| {
             let detail = "No PSP is configured, so that nothing can be paid out: set \
+                          PAYSTACK_SECRET_KEY and start aegisd again.";
+            Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
+        })
+    }
+
+    /// Where refunds are asked for, where a PSP is configured.
+    pub(super) fn refunds(&self) -> Result<&crate::refunds::Desk, Problem> {
+        self.refunds.as_ref().ok_or_else(|| {
+            let detail = "No PSP is configured, so that nothing can be given back: set \
                           PAYSTACK_SECRET_KEY and start aegisd again.";
             Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
         })

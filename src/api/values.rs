@@ -15,6 +15,7 @@ use crate::ledger::{
 use crate::merchant::MerchantId;
 use crate::payments::{CallbackUrl, Email, PaymentReference};
 use crate::payouts::Verdict;
+use crate::refunds::CustomerNote;
 
 /// A value that a field can hold.
 pub(super) trait Field<'a>: Sized {
@@ -74,6 +75,7 @@ parsed_fields! {
     PaymentReference: "1 to 100 letters, digits, hyphens, dots and equals signs";
     Email: "an address, such as ada@example.com";
     CallbackUrl: "the address of a page, such as https://shop.example.com/back";
+    CustomerNote: "what the customer is told, in 1 to 255 characters";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
     Reason: "why, in 1 to 1,000 characters";
@@ -133,6 +135,16 @@ impl<'a> Field<'a> for Minor {
 }
 
 impl<'a> Field<'a> for Verdict {
+    const FORM: &'static str = "succeeded or failed";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let word = text::<Self>(raw)?;
+        Self::from_name(&word)
+            .ok_or_else(|| Wrong::new(format!("is no verdict: write {}", Self::FORM)))
+    }
+}
+
+impl<'a> Field<'a> for crate::refunds::Verdict {
     const FORM: &'static str = "succeeded or failed";
 
     fn read(raw: &'a RawValue) -> Result<Self, Wrong> {

@@ -23,6 +23,7 @@ mod output;
 mod page;
 mod payout;
 mod progress;
+mod refund;
 mod settlement;
 mod shell;
 mod simulator;
@@ -131,6 +132,9 @@ enum Command {
     /// Payouts: money on its way to merchants
     #[command(subcommand)]
     Payout(payout::Command),
+    /// Refunds: money back to customers
+    #[command(subcommand)]
+    Refund(refund::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -165,6 +169,7 @@ impl Command {
             Self::Transfer(command) => command.stops_itself(),
             Self::Dlq(command) => command.stops_itself(),
             Self::Payout(command) => command.stops_itself(),
+            Self::Refund(command) => command.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
         }
@@ -295,6 +300,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Payout(command) => payout::run(context, command).await,
+        Command::Refund(command) => refund::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),

@@ -171,6 +171,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     if let Some(money) = &money {
         state = state.with_desk(money.desk.clone());
         state = state.with_dispatch(money.dispatch.clone());
+        state = state.with_refunds(money.refunds.clone());
     }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));

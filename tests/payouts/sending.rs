@@ -1,7 +1,7 @@
 //! Sending: each answer of the PSP, and none, gives the state that says what is known.
 
 use aegis::merchant::MerchantStatus;
-use aegis::onboarding::{self, Call};
+use aegis::onboarding;
 use aegis::payouts::PayoutStatus;
 use aegis::simulator::{Armed, Call, Fault};
 
@@ -199,7 +199,7 @@ async fn nothing_is_sent_to_a_merchant_that_was_frozen_in_the_meantime() {
         (MerchantStatus::Active, PayoutStatus::Sent),
     ] {
         let merchant = "acme".parse().unwrap();
-        let call = Call {
+        let call = onboarding::Call {
             office: &office(),
             ledger: &scene.ledger,
             actor: &tester(),

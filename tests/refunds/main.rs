@@ -16,6 +16,9 @@ mod scene;
 
 mod disputes;
 mod elsewhere;
+mod http;
+mod property;
 mod requesting;
 mod resolving;
 mod sending;
+mod tool;

@@ -189,7 +189,10 @@ async fn nobody_who_died_in_mid_call_has_it_sent_twice() {
     let scene = Scene::new().await;
     let payment = scene.paid("p", AMOUNT).await;
     let refund = scene.requested(&payment, "k", 50_000).await;
-    scene.arm(Fault::Timeout);
+    scene.simulator.arm(Armed {
+        call: Some(Call::Refund),
+        ..Armed::next(Fault::Timeout)
+    });
     {
         let mut call = Box::pin(scene.advance(refund.id));
         // The call has reached the PSP; then whoever made it is gone.
