@@ -110,8 +110,8 @@ impl Api {
         payment: &str,
         refund: &Refund,
     ) -> Result<std::result::Result<String, String>> {
-        let body = json!({"payment": payment, "amount": refund.amount});
-        let url = self.http.path("refunds");
+        let body = json!({"amount": refund.amount});
+        let url = self.http.path(&format!("payments/{payment}/refunds"));
         let raw = self.http.post(&url, &refund.key, &body).await?;
         match (raw.status, raw.body["code"].as_str()) {
             (StatusCode::CREATED, _) => {

@@ -221,6 +221,8 @@ fn settings(simulator: &Simulator, bus: &Bus) -> Vec<(&'static str, String)> {
         ("PAYOUTS_ASK_EVERY_MS", text("1000")),
         ("PAYOUTS_SETTLING_MS", text("1500")),
         ("PAYOUTS_POLL_MS", text("100")),
+        // Cron settles.
+        ("SETTLEMENT_EVERY_MS", text("0")),
     ];
     if let Bus::Kafka { topic, .. } = bus {
         settings.push(("KAFKA_TOPIC_SETTLEMENTS", topic.clone()));
