@@ -25,6 +25,14 @@ impl Kind {
     }
 }
 
+/// The kind of a rule's no by its code, which is one of the rejections or stands below with 422.
+pub(super) fn of_rule(code: &str) -> Option<Kind> {
+    let below = ALL.iter().copied();
+    let rejections = RejectionCode::ALL.into_iter().map(Kind::of_rejection);
+    let mut all = below.chain(rejections);
+    all.find(|kind| kind.status == 422 && kind.code == code)
+}
+
 /// Declares the kinds, and [`ALL`] of them.
 macro_rules! kinds {
     ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
@@ -41,12 +49,16 @@ kinds! {
     KEY_MISSING = 400 "idempotency_key_missing" "The Idempotency-Key header is missing";
     KEY_INVALID = 400 "idempotency_key_invalid" "The Idempotency-Key header is malformed";
     CORRELATION_ID_INVALID = 400 "correlation_id_invalid" "The X-Correlation-Id header is malformed";
+    SIGNATURE_MISSING = 401 "signature_missing" "The webhook is not signed";
+    SIGNATURE_INVALID = 401 "signature_invalid" "The webhook's signature is not the PSP's";
     NOT_FOUND = 404 "not_found" "There is nothing at this path";
     LEDGER_NOT_FOUND = 404 "ledger_not_found" "There is no such ledger";
     WALLET_NOT_FOUND = 404 "wallet_not_found" "There is no such wallet";
     TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
+    PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
+    PSP_NOT_FOUND = 404 "psp_not_found" "There is no such PSP";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
     KEY_IN_FLIGHT = 409 "idempotency_key_in_flight" "A request with this key is under way";
@@ -57,11 +69,17 @@ kinds! {
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
     CURRENCY_NEEDED = 422 "currency_needed" "The address has wallets in several currencies";
+    PAYEE_NOT_FOUND = 422 "merchant_not_found" "There is no such merchant";
+    MERCHANT_FROZEN = 422 "merchant_frozen" "The merchant is frozen";
+    CURRENCY_NOT_AGREED = 422 "currency_not_agreed" "The merchant has no terms in the currency";
+    REFERENCE_TAKEN = 422 "reference_taken" "The reference stands for something else";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
     DATABASE_EXHAUSTED = 503 "database_exhausted" "The database has no room to work";
     BUS_UNAVAILABLE = 503 "bus_unavailable" "The bus can't be reached";
+    PSP_NOT_CONFIGURED = 503 "psp_not_configured" "No PSP is configured";
+    PSP_UNAVAILABLE = 503 "psp_unavailable" "The PSP gives no answer";
     CONTENDED = 503 "contended" "Other writers were in the way";
     STOPPING = 503 "stopping" "The instance is stopping";
     TIMEOUT = 504 "timeout" "The request took too long";

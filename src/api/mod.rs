@@ -19,6 +19,7 @@ mod idempotency;
 mod kinds;
 mod ledgers;
 mod openapi;
+mod payments;
 mod posting;
 mod probes;
 mod problem;
@@ -33,11 +34,12 @@ mod transactions;
 mod transfers;
 mod values;
 mod wallets;
+mod webhooks;
 
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use caller::Peer;
 pub use readiness::{BreakerStanding, Check, CheckStatus, Readiness};
@@ -65,6 +67,12 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
+        .route(
+            "/payments",
+            get(payments::list).merge(writing(at, payments::create)),
+        )
+        .route("/payments/{id}", get(payments::show))
+        .route("/payments/{id}/requery", writing(at, payments::requery))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
@@ -76,6 +84,7 @@ pub fn router(state: ApiState) -> Router {
             "/v1/ledgers",
             get(ledgers::list).merge(writing(at, ledgers::create)),
         )
+        .route("/v1/webhooks/{psp}", post(webhooks::receive))
         .nest("/v1/ledgers/{ledger}", ledger)
         .nest("/v1/dead-letters", dead_letters(at))
         .fallback(not_found)

@@ -12,7 +12,10 @@ use utoipa::OpenApi;
 
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
-use super::{dead_letters, entries, ledgers, probes, replays, transactions, transfers, wallets};
+use super::{
+    dead_letters, entries, ledgers, payments, probes, replays, transactions, transfers, wallets,
+    webhooks,
+};
 use crate::ledger::RejectionCode;
 
 #[derive(OpenApi)]
@@ -36,6 +39,11 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        payments::create,
+        payments::list,
+        payments::show,
+        payments::requery,
+        webhooks::receive,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -54,6 +62,8 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "payments", description = "Money in through a PSP."),
+        (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -139,9 +149,12 @@ fn complete_schemas(schemas: &mut Map<String, Value>) {
     }
 }
 
+const WEBHOOKS: &str = "/v1/webhooks/";
+
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if path.starts_with("/v1/") {
-        let writes = method == "post";
+        // A PSP signs what it sends, and has no keys.
+        let writes = method == "post" && !path.starts_with(WEBHOOKS);
         complete_parameters(path, writes, &mut operation["parameters"]);
         complete_responses(path, writes, &mut operation["responses"]);
     }
@@ -202,9 +215,30 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let names_wallet = path.contains("{wallet}");
     let begins_replay = writes && path.ends_with("/replays");
     let discards = path.ends_with("/discard");
+    let is_webhook = path.starts_with(WEBHOOKS);
+    let makes_payment = writes && path.ends_with("/payments");
+    let asks_psp = path.ends_with("/requery");
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
+        (401, _) => is_webhook,
+        (_, "psp_not_found") => is_webhook,
+        (_, "psp_not_configured") => is_webhook || makes_payment || asks_psp,
+        (_, "psp_unavailable") => asks_psp,
+        (_, "payment_not_found") => path.contains("/payments/{id}"),
+        (
+            422,
+            "merchant_not_found"
+            | "merchant_frozen"
+            | "currency_not_agreed"
+            | "reference_taken"
+            | "amount_not_positive",
+        ) if makes_payment => true,
+        (_, "merchant_frozen" | "currency_not_agreed" | "reference_taken") => false,
+        (_, "merchant_not_found") => false,
+        (422, _) if is_webhook => false,
+        (408 | 413, _) if is_webhook => true,
+        (400, "body_unreadable") if is_webhook => true,
         (_, "ledger_not_found") => path.contains("{ledger}"),
         (404, "wallet_not_found") => names_wallet,
         (_, "transaction_not_found") => path.contains("/transactions/{id}"),
@@ -218,8 +252,10 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "currency_needed") => names_wallet,
         (_, "overloaded" | "stopping") => commits,
         (400 | 408 | 413 | 415, _) => writes,
-        (_, "amount_too_large") => commits || (writes && path.ends_with("/wallets")),
-        (_, "currency_unknown") => posts || path.contains("/wallets"),
+        (_, "amount_too_large") => {
+            commits || makes_payment || (writes && path.ends_with("/wallets"))
+        }
+        (_, "currency_unknown") => posts || makes_payment || path.contains("/wallets"),
         (422, code) if code != kinds::FIELDS_INVALID.code => posts,
         _ => true,
     }

@@ -14,7 +14,9 @@ use super::schema::{FieldProblem, ProblemDocument};
 use crate::dlq::DlqError;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payments::{PaymentError, Refused};
 use crate::postgres::{Failure, classify};
+use crate::psp::PspError;
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -136,6 +138,39 @@ impl From<PostError> for Problem {
             PostError::Database(_) | PostError::Event(_) => return Self::internal(cause),
         };
         problem.caused_by(cause)
+    }
+}
+
+impl From<PaymentError> for Problem {
+    fn from(error: PaymentError) -> Self {
+        let told = error.to_string();
+        match error {
+            PaymentError::Database(error) => error.into(),
+            PaymentError::Post(error) => error.into(),
+            PaymentError::Psp(error) => {
+                let wait = match &error {
+                    PspError::TurnedAway(turned) => turned.retry_after.as_secs(),
+                    PspError::RateLimited { retry_after } => {
+                        retry_after.map_or(5, |wait| wait.as_secs())
+                    }
+                    _ => 5,
+                };
+                let seconds = u32::try_from(wait).unwrap_or(u32::MAX).max(1);
+                let detail = format!("The PSP was asked: {error}. Nothing changed; try again.");
+                Self::new(kinds::PSP_UNAVAILABLE, detail).retry_after(seconds)
+            }
+            PaymentError::Refused(_) | PaymentError::Calendar { .. } => Self::internal(told),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let code = refused.code;
+        match kinds::of_rule(code) {
+            Some(kind) => Self::new(kind, refused.detail),
+            None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
     }
 }
 

@@ -164,6 +164,45 @@ pub struct TransactionRequest {
     pub metadata: Option<serde_json::Value>,
 }
 
+/// A payment to make.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "merchant": "acme", "amount": 1_250_000, "currency": "NGN", "email": "ada@example.com",
+    "reference": "order-1001",
+}))]
+pub struct PaymentRequest {
+    /// Whose money it will be.
+    pub merchant: String,
+    /// Minor units, 1 or more.
+    pub amount: i64,
+    /// ISO 4217 code; the merchant has agreed on terms in it.
+    pub currency: String,
+    /// The customer's address.
+    pub email: String,
+    /// As the PSP is to know it, unique for ever: 1 to 100 letters, digits, hyphens, dots and equals
+    /// signs; the payment's id unless said.
+    pub reference: Option<String>,
+    /// Where the customer goes after paying; as set at the PSP unless said.
+    pub callback_url: Option<String>,
+    /// What it belongs to, up to 255 characters; the request's unless said.
+    pub correlation_id: Option<String>,
+    /// The caller's own JSON object, up to 16 KiB, which the PSP hands through.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// Nothing beside the path: `{}`.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub struct RequeryRequest {}
+
+/// A webhook is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookTaken {
+    /// `stored`, or `repeated`: it had come before.
+    pub status: &'static str,
+}
+
 /// A dead letter to give up.
 #[derive(ToSchema)]
 #[schema(example = json!({"reason": "paid by hand, see ticket 4711"}))]

@@ -14,6 +14,7 @@ use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
+use crate::payments::Desk;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::telemetry::Metrics;
 
@@ -49,6 +50,7 @@ pub struct ApiState {
     replayer: Option<Replayer>,
     metrics: Option<Metrics>,
     records: Option<Records>,
+    desk: Option<Desk>,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,26 @@ impl ApiState {
             replayer: None,
             metrics: None,
             records: None,
+            desk: None,
         }
+    }
+
+    /// The same with a PSP.
+    #[must_use]
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self {
+            desk: Some(desk),
+            ..self
+        }
+    }
+
+    /// The PSP's desk, where one is configured.
+    pub(super) fn desk(&self) -> Result<&Desk, Problem> {
+        self.desk.as_ref().ok_or_else(|| {
+            let detail = "No PSP is configured, so that no payment can be opened: set \
+                          PAYSTACK_SECRET_KEY and start aegisd again.";
+            Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
+        })
     }
 
     /// The same with somebody who replays dead letters.

@@ -12,6 +12,8 @@ use crate::dlq::discard::Reason;
 use crate::ledger::{
     Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
 };
+use crate::merchant::MerchantId;
+use crate::payments::{CallbackUrl, Email, PaymentReference};
 
 /// A value that a field can hold.
 pub(super) trait Field<'a>: Sized {
@@ -67,6 +69,10 @@ macro_rules! parsed_fields {
 parsed_fields! {
     WalletRef: "a wallet's address, such as merchant:acme:available, or its id";
     Address: "a wallet's address, such as merchant:acme:available";
+    MerchantId: "a merchant's id, such as acme";
+    PaymentReference: "1 to 100 letters, digits, hyphens, dots and equals signs";
+    Email: "an address, such as ada@example.com";
+    CallbackUrl: "the address of a page, such as https://shop.example.com/back";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
     Reason: "why, in 1 to 1,000 characters";

@@ -462,6 +462,63 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long a call to Paystack may take before its outcome counts as unknown.",
     },
     Key {
+        name: "payments.open_wait_ms",
+        variable: "PAYMENTS_OPEN_WAIT_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.open_wait,
+        },
+        help: "How long whoever asks for a payment waits for the PSP to open it. What takes longer is \
+               answered without a checkout page, and goes on.",
+    },
+    Key {
+        name: "payments.ask_after_ms",
+        variable: "PAYMENTS_ASK_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 30 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.ask_after,
+        },
+        help: "How long after it was opened the PSP is asked about a payment that nothing was heard of. \
+               Each further wait is twice as long.",
+    },
+    Key {
+        name: "payments.abandon_after_ms",
+        variable: "PAYMENTS_ABANDON_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 366 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.abandon_after,
+        },
+        help: "How long after it was asked for a payment is given up that nobody paid.",
+    },
+    Key {
+        name: "payments.poll_ms",
+        variable: "PAYMENTS_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.poll,
+        },
+        help: "How long the payments' workers sleep when nothing is due and nobody wakes them.",
+    },
+    Key {
+        name: "payments.batch_webhooks_max",
+        variable: "PAYMENTS_BATCH_WEBHOOKS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 4_096,
+            unit: "webhooks",
+            at: |c| &mut c.payments.batch_webhooks_max,
+        },
+        help: "Webhooks handled in one database transaction.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

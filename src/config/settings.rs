@@ -39,6 +39,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
+    /// Payments, through whichever PSP.
+    pub payments: PaymentsConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -178,6 +180,21 @@ pub struct PaystackConfig {
     pub timeout: Duration,
 }
 
+/// Payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentsConfig {
+    /// How long whoever asks for a payment waits for the PSP to open it.
+    pub open_wait: Duration,
+    /// How long after it was opened a payment is asked about.
+    pub ask_after: Duration,
+    /// How long after it was asked for a payment is given up that nobody paid.
+    pub abandon_after: Duration,
+    /// How long the workers sleep when nothing is due and nobody wakes them.
+    pub poll: Duration,
+    /// Webhooks in one database transaction, 1 to 4096.
+    pub batch_webhooks_max: usize,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -261,6 +278,13 @@ impl Config {
                 secret_key: None,
                 base_url: "https://api.paystack.co".to_owned(),
                 timeout: Duration::from_millis(10_000),
+            },
+            payments: PaymentsConfig {
+                open_wait: Duration::from_millis(5_000),
+                ask_after: Duration::from_millis(600_000),
+                abandon_after: Duration::from_millis(24 * 3_600_000),
+                poll: Duration::from_millis(1_000),
+                batch_webhooks_max: 500,
             },
             log: LogConfig {
                 filter: "info".to_owned(),

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Options, PaymentError, news};
+use super::{CallbackUrl, Email, Options, PaymentError, PaymentReference, news};
 use crate::event::EventType;
 use crate::ledger::{Currency, IdempotencyKey, Ledger, Metadata};
 use crate::merchant::{MerchantId, MerchantStatus};
@@ -25,11 +25,11 @@ pub struct NewPayment {
     /// Of the amount.
     pub currency: Currency,
     /// The customer's address.
-    pub email: String,
+    pub email: Email,
     /// As the PSP is to know it; unless said, the payment's id.
-    pub reference: Option<String>,
+    pub reference: Option<PaymentReference>,
     /// Where the customer goes after paying.
-    pub callback_url: Option<String>,
+    pub callback_url: Option<CallbackUrl>,
     /// The caller's own.
     pub metadata: Option<Metadata>,
     /// What it belongs to. Not part of the fingerprint.
@@ -118,7 +118,10 @@ async fn decide(
     };
     let id = Uuid::now_v7();
     let own = id.to_string();
-    let reference = new.reference.as_deref().unwrap_or(&own);
+    let reference = new
+        .reference
+        .as_ref()
+        .map_or(&*own, PaymentReference::as_str);
     let kind = SubjectKind::Payment;
     if !psp_references::take(conn, &options.psp, reference, ledger.id, kind, id).await? {
         // Perhaps by the same request, which came in at the same time.
@@ -142,8 +145,8 @@ async fn decide(
         terms_version: agreed.version,
         psp: &options.psp,
         reference,
-        email: &new.email,
-        callback_url: new.callback_url.as_deref(),
+        email: new.email.as_str(),
+        callback_url: new.callback_url.as_ref().map(CallbackUrl::as_str),
         metadata: new.metadata.as_ref().map(Metadata::as_str),
         correlation_id: new.correlation_id.as_deref(),
         traceparent: new.traceparent.as_deref(),
@@ -191,8 +194,8 @@ impl NewPayment {
             Some(self.currency.code()),
             Some(amount.as_str()),
             Some(self.email.as_str()),
-            self.reference.as_deref(),
-            self.callback_url.as_deref(),
+            self.reference.as_ref().map(PaymentReference::as_str),
+            self.callback_url.as_ref().map(CallbackUrl::as_str),
             self.metadata.as_ref().map(Metadata::as_str),
         ];
         let mut hash = Sha256::new();

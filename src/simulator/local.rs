@@ -210,6 +210,10 @@ impl Psp for LocalPsp {
         })
     }
 
+    fn signature_header(&self) -> &'static str {
+        self.reader.signature_header()
+    }
+
     fn webhook(&self, body: &[u8], signature: Option<&str>) -> Result<WebhookEvent, WebhookError> {
         self.reader.webhook(body, signature)
     }
