@@ -1,12 +1,13 @@
 //! `aegisd`: the API, the committer, the relay and the consumers in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
-//! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the
+//! answered, the PSP's calls and workers end, replays of dead letters stop, the committer finishes its queue, the relay empties the
 //! outbox as far as the bus lets it, the consumers stop, the producer is flushed, connections close; all under one
 //! deadline.
 
 mod consumers;
 mod gauges;
+mod money;
 mod readiness;
 mod server;
 mod startup;
@@ -30,6 +31,7 @@ use crate::outbox::{Relay, RelayOptions};
 use crate::telemetry::Metrics;
 
 use consumers::Consumers;
+use money::Money;
 pub use startup::DaemonError;
 
 /// The parts that run until the end, in the order in which they are drained.
@@ -39,6 +41,7 @@ struct Parts {
     committer: JoinHandle<()>,
     relay: JoinHandle<()>,
     consumers: Consumers,
+    money: Option<Money>,
     replayer: Replayer,
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
@@ -64,6 +67,7 @@ pub async fn run(config: &Config) -> Result<(), DaemonError> {
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),
         part = parts.consumers.ended() => Some(part),
+        part = money_ended(parts.money.as_mut()) => Some(part),
     };
     if let Some(part) = ended {
         // Without it nothing is right any more: a supervisor starts the process anew.
@@ -86,6 +90,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     startup::check_schema(&pool, &settings).await?;
     let (bus, letters) = startup::bus(config)?;
     let consumers = Consumers::start(config, &settings, &bus, &letters)?;
+    let money = Money::start(config, &settings, &pool).await?;
+    let desk = money.as_ref().map(|money| money.desk().clone());
     let cache = startup::cache(config)?;
     let mut engine = Engine::new(&settings, &config.kafka.topic_transactions);
     if let Some(locks) = startup::locks(cache.as_ref(), config) {
@@ -109,6 +115,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         pool.clone(),
         config.redis.address.clone().zip(cache.clone()),
         Arc::clone(&bus),
+        desk.as_ref().map(|desk| desk.psp().clone()),
         relay.turns(),
         report,
     ));
@@ -133,6 +140,9 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
+    if let Some(desk) = desk {
+        state = state.with_desk(desk);
+    }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
     Ok(Parts {
@@ -141,6 +151,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         committer: committer_task,
         relay,
         consumers,
+        money,
         replayer,
         readiness,
         gauges,
@@ -151,9 +162,20 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     })
 }
 
+/// Without a PSP nothing ends.
+async fn money_ended(money: Option<&mut Money>) -> &'static str {
+    match money {
+        Some(money) => money.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn drain(parts: Parts) {
     parts.stop_intake.cancel();
     report("server", parts.server.await);
+    if let Some(money) = parts.money {
+        money.stop().await;
+    }
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
     // The server held the last handle on the committer: it ends once its queue is empty.

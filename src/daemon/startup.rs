@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheError, CacheOptions};
 use crate::config::{BusKind, Config, ConfigError, Locking};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
+use crate::psp::paystack::PaystackError;
 use crate::resilience::backoff::Schedule;
 use crate::resilience::breaker::{Breaker, BreakerOptions};
 
@@ -67,6 +68,9 @@ pub enum DaemonError {
     /// The bus can't be set up.
     #[error("the bus can't be set up: {0}")]
     Bus(#[from] BusError),
+    /// The PSP can't be set up.
+    #[error("{0}")]
+    Psp(#[from] PaystackError),
     /// The address to listen on is taken or not ours.
     #[error("can't listen on {address}: {source}; choose another with SERVER_PORT")]
     Listen {
@@ -98,6 +102,7 @@ impl DaemonError {
             | Self::SchemaAhead { .. }
             | Self::Cache(_)
             | Self::Bus(_)
+            | Self::Psp(_)
             | Self::Listen { .. } => 2,
             Self::DatabaseUnreachable { .. } => 7,
             Self::Database(_) | Self::Signals(_) | Self::PartEnded(_) | Self::Deadline(_) => 1,
