@@ -20,6 +20,7 @@ mod migrate;
 mod outbox;
 mod output;
 mod page;
+mod payment;
 mod progress;
 mod shell;
 mod simulator;
@@ -119,6 +120,9 @@ enum Command {
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
+    /// Payments: money in through a PSP
+    #[command(subcommand)]
+    Payment(payment::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -277,6 +281,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Ledger(command) => ledger::run(context, command).await,
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
+        Command::Payment(command) => payment::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
