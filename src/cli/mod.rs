@@ -21,6 +21,7 @@ mod migrate;
 mod outbox;
 mod output;
 mod page;
+mod payment;
 mod payout;
 mod progress;
 mod refund;
@@ -126,6 +127,9 @@ enum Command {
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
+    /// Payments: money in through a PSP
+    #[command(subcommand)]
+    Payment(payment::Command),
     /// Settlement: what has matured becomes the merchants' to have
     #[command(subcommand)]
     Settlement(settlement::Command),
@@ -296,6 +300,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Merchant(command) => merchant::run(context, command).await,
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
+        Command::Payment(command) => payment::run(context, command).await,
         Command::Settlement(command) => settlement::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,

@@ -115,6 +115,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     startup::check_schema(&pool, &settings).await?;
     let (bus, letters) = startup::bus(config)?;
     let consumers = Consumers::start(config, &settings, &bus, &letters)?;
+    let money = Money::start(config, &settings, &pool).await?;
     let cache = startup::cache(config)?;
     let mut engine = Engine::new(&settings, &config.kafka.topic_transactions);
     if let Some(locks) = startup::locks(cache.as_ref(), config) {
@@ -139,6 +140,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         pool.clone(),
         config.redis.address.clone().zip(cache.clone()),
         Arc::clone(&bus),
+        money.as_ref().map(|money| money.desk.psp().clone()),
         relay.turns(),
         report,
     ));
@@ -167,7 +169,6 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
-    let money = Money::start(config, &settings).await?;
     if let Some(money) = &money {
         state = state.with_desk(money.desk.clone());
         state = state.with_dispatch(money.dispatch.clone());

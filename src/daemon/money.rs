@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,18 +36,20 @@ impl Money {
     pub(super) async fn start(
         config: &Config,
         settings: &Settings,
+        pool: &PgPool,
     ) -> Result<Option<Self>, DaemonError> {
         let Some(psp) = psp(config)? else {
+            tracing::info!("no PSP is configured: no payments are taken and no payouts made");
             return Ok(None);
         };
-        let pool = settings.posting_pool(PAYMENT_CONNECTIONS_MAX);
-        let ledger = ledger_of_strays(config, &pool).await?;
+        let ledger = ledger_of_strays(config, pool).await?;
         let options = payments::Options::from_config(config, paystack::NAME, ledger);
         let (payout_options, refund_options) = (options.payouts.clone(), options.refunds.clone());
         let pace = payments::Pace {
             open_wait: config.payments.open_wait,
             poll: config.payments.poll,
         };
+        let pool = settings.posting_pool(PAYMENT_CONNECTIONS_MAX);
         let desk = Desk::new(pool, options, psp.clone(), pace);
         // Each call writes down what it learned; one more takes the next one, one is for callers.
         let pool = settings.posting_pool(config.payouts.calls_max.saturating_add(2));
@@ -129,7 +132,7 @@ fn psp(config: &Config) -> Result<Option<Paystack>, PaystackError> {
 }
 
 /// Where discrepancies go that belong to no ledger: the configured one, or `main`.
-async fn ledger_of_strays(config: &Config, pool: &sqlx::PgPool) -> Result<Ledger, DaemonError> {
+async fn ledger_of_strays(config: &Config, pool: &PgPool) -> Result<Ledger, DaemonError> {
     let mut conn = pool.acquire().await.map_err(DaemonError::Database)?;
     for name in [config.ledger.as_str(), "main"] {
         let Ok(name) = name.parse() else { continue };

@@ -35,7 +35,7 @@ pub use create::{Created, NewPayment, Refused, create};
 pub use desk::{Desk, Pace};
 pub use error::PaymentError;
 pub use fields::{CallbackUrl, Email, PaymentReference};
-pub use opening::open;
+pub use opening::{open, open_again};
 pub use sweep::{ask, requery, sweep};
 
 /// How payments are handled.
