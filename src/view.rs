@@ -29,7 +29,8 @@ pub(crate) use payments::day;
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
-    DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,
+    DuePeriodView, DueReserveView, ReserveView, SettlementFailedView, SettlementLeftView,
+    SettlementRunView, SettlementView, SettlementWorkView,
 };
 
 /// A wallet.

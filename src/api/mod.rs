@@ -31,6 +31,7 @@ mod replays;
 mod request;
 mod respond;
 pub mod schema;
+mod settlements;
 mod state;
 mod transactions;
 mod transfers;
@@ -83,6 +84,12 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/payments/{id}", get(payments::show))
         .route("/payments/{id}/requery", writing(at, payments::requery))
+        .route(
+            "/settlements",
+            get(settlements::list).merge(writing(at, settlements::run)),
+        )
+        .route("/settlements/preview", get(settlements::preview))
+        .route("/settlements/{id}", get(settlements::show))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
