@@ -31,7 +31,8 @@ pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
-    DuePeriodView, DueReserveView, ReserveView, SettlementView, SettlementWorkView,
+    DuePeriodView, DueReserveView, ReserveView, SettlementFailedView, SettlementLeftView,
+    SettlementRunView, SettlementView, SettlementWorkView,
 };
 
 /// A wallet.

@@ -57,6 +57,7 @@ kinds! {
     TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
+    SETTLEMENT_NOT_FOUND = 404 "settlement_not_found" "There is no such settlement";
     PAYOUT_NOT_FOUND = 404 "payout_not_found" "There is no such payout";
     MERCHANT_NOT_FOUND = 404 "merchant_not_found" "There is no such merchant";
     PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";

@@ -32,6 +32,7 @@ mod replays;
 mod request;
 mod respond;
 pub mod schema;
+mod settlements;
 mod state;
 mod transactions;
 mod transfers;
@@ -90,6 +91,12 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/refunds/{id}", get(refunds::show))
         .route("/refunds/{id}/resolve", writing(at, refunds::resolve))
+        .route(
+            "/settlements",
+            get(settlements::list).merge(writing(at, settlements::run)),
+        )
+        .route("/settlements/preview", get(settlements::preview))
+        .route("/settlements/{id}", get(settlements::show))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))

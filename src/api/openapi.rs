@@ -14,7 +14,7 @@ use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
     dead_letters, entries, ledgers, merchants, payments, payouts, probes, refunds, replays,
-    transactions, transfers, wallets, webhooks,
+    settlements, transactions, transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -60,6 +60,10 @@ use crate::ledger::RejectionCode;
         refunds::list,
         refunds::show,
         refunds::resolve,
+        settlements::run,
+        settlements::list,
+        settlements::preview,
+        settlements::show,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -83,6 +87,7 @@ use crate::ledger::RejectionCode;
         (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
         (name = "payouts", description = "Money out through a PSP."),
         (name = "refunds", description = "Money back to customers, and chargebacks."),
+        (name = "settlements", description = "What matured becomes the merchants' to have."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -237,6 +242,8 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let is_payout = path.contains("/payouts/{id}");
     let makes_payout = writes && path.ends_with("/payouts");
     let resolves_payout = is_payout && path.ends_with("/resolve");
+    let settles =
+        path.ends_with("/settlements/preview") || (writes && path.ends_with("/settlements"));
     let is_webhook = path.starts_with(WEBHOOKS);
     let makes_payment = writes && path.ends_with("/payments");
     let asks_psp = path.ends_with("/payments/{id}/requery");
@@ -257,6 +264,8 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "merchant_exists") => writes && path.ends_with("/merchants"),
         (_, "below_floor") => writes && path.ends_with("/terms"),
         (_, "payment_not_found") => path.contains("/payments/{id}"),
+        (422, "merchant_not_found") if settles => true,
+        (_, "settlement_not_found") => path.contains("/settlements/{id}"),
         (_, "payout_not_found") => is_payout,
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
         (_, "refund_not_found") => is_refund,
@@ -299,6 +308,7 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
                 || makes_payment
                 || makes_payout
                 || path.contains("/wallets")
+                || (!writes && path.ends_with("/settlements"))
                 || path.ends_with("/terms")
                 || (writes && path.ends_with("/merchants"))
         }

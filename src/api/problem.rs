@@ -19,6 +19,7 @@ use crate::payouts::PayoutError;
 use crate::postgres::{Failure, classify};
 use crate::psp::PspError;
 use crate::refunds::RefundError;
+use crate::settlement::SettlementError;
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -169,6 +170,20 @@ impl From<PayoutError> for Problem {
             }
             PayoutError::Refused { rejection, .. } => Self::from(rejection),
             PayoutError::Event(_) => Self::internal(told),
+        }
+    }
+}
+
+impl From<SettlementError> for Problem {
+    fn from(error: SettlementError) -> Self {
+        let told = error.to_string();
+        match error {
+            SettlementError::Database(error)
+            | SettlementError::Post(PostError::Database(error)) => error.into(),
+            SettlementError::Post(error) => error.into(),
+            SettlementError::Refused(_)
+            | SettlementError::TooLarge
+            | SettlementError::Calendar(_) => Self::internal(told),
         }
     }
 }

@@ -183,6 +183,16 @@ pub struct PayoutRequest {
     pub correlation_id: Option<String>,
 }
 
+/// What to settle; `{}` for all that has matured.
+#[derive(ToSchema)]
+#[schema(example = json!({"merchant": "acme", "date": "2026-11-22"}))]
+pub struct SettlementRunRequest {
+    /// Only this merchant.
+    pub merchant: Option<String>,
+    /// What had matured by the end of this day in UTC, today at the latest; by now unless said.
+    pub date: Option<String>,
+}
+
 /// A payment to make.
 #[derive(ToSchema)]
 #[schema(example = json!({

@@ -19,6 +19,7 @@ use crate::payments::Desk;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
+use crate::settlement::Settler;
 use crate::telemetry::Metrics;
 
 /// How many ledgers are kept by name. Few installations have more; those look the others up.
@@ -57,6 +58,7 @@ pub struct ApiState {
     desk: Option<Desk>,
     dispatch: Option<Dispatch<Paystack>>,
     refunds: Option<crate::refunds::Desk>,
+    settler: Option<Settler>,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,21 @@ impl ApiState {
             desk: None,
             dispatch: None,
             refunds: None,
+            settler: None,
         }
+    }
+
+    /// The same with settlement runs.
+    #[must_use]
+    pub fn with_settler(self, settler: Settler) -> Self {
+        Self {
+            settler: Some(settler),
+            ..self
+        }
+    }
+
+    pub(super) fn settler(&self) -> Option<&Settler> {
+        self.settler.as_ref()
     }
 
     /// The same with payouts.

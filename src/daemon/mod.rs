@@ -29,16 +29,15 @@ use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::onboarding::Office;
 use crate::outbox::{Relay, RelayOptions};
-use crate::postgres::Settings;
-use crate::settlement;
+use crate::settlement::{self, Settler};
 use crate::telemetry::Metrics;
 
 use consumers::Consumers;
 use money::Money;
 pub use startup::DaemonError;
 
-/// A run works on one period at a time.
-const SETTLEMENT_CONNECTIONS: u32 = 2;
+/// A run works on one period at a time; callers may start some of their own.
+const SETTLEMENT_CONNECTIONS: u32 = 4;
 
 /// The parts that run until the end, in the order in which they are drained.
 struct Parts {
@@ -144,7 +143,13 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         relay.turns(),
         report,
     ));
-    let settling = tokio::spawn(settle_what_matures(config, &settings, stop_intake.clone()));
+    // Over connections of its own, so that it takes none from requests.
+    let settler = Settler::new(
+        settings.posting_pool(SETTLEMENT_CONNECTIONS),
+        settlement::Options::from_config(config),
+    );
+    let every = config.settlement.every;
+    let settling = tokio::spawn(settler.clone().keep_settling(every, stop_intake.clone()));
     let stop = stop_relay.clone();
     let relay = tokio::spawn(async move { relay.run(stop).await });
     let listener = startup::listener(config).await?;
@@ -163,7 +168,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     ));
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported)
-        .with_office(Office::from_config(config));
+        .with_office(Office::from_config(config))
+        .with_settler(settler);
     let gauges = tokio::spawn(gauges::watch(pool.clone()));
     let mut state = state.with_replayer(replayer.clone()).with_metrics(metrics);
     if let Some(cache) = &cache {
@@ -193,23 +199,6 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         stop_intake,
         stop_relay,
     })
-}
-
-/// Settles every so often, where the configuration wants it; over connections of its own, so that it
-/// takes none from requests.
-fn settle_what_matures(
-    config: &Config,
-    settings: &Settings,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> + use<> {
-    let every = config.settlement.every;
-    let options = settlement::Options::from_config(config);
-    let pool = settings.posting_pool(SETTLEMENT_CONNECTIONS);
-    async move {
-        if !every.is_zero() {
-            settlement::keep_settling(pool, options, every, stop).await;
-        }
-    }
 }
 
 async fn drain(parts: Parts) {

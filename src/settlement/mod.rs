@@ -11,7 +11,9 @@
 mod error;
 mod reserve;
 mod run;
+mod scope;
 mod settle;
+mod settler;
 mod shown;
 mod split;
 mod worker;
@@ -19,9 +21,11 @@ mod worker;
 use crate::config::Config;
 
 pub use error::SettlementError;
-pub use reserve::release;
-pub use run::{Failed, Report, Scope, Step, Work, preview, run};
+pub use reserve::{Release, release};
+pub use run::{Failed, Report, Step, Work, preview, run};
+pub use scope::{InFuture, Scope, day};
 pub use settle::{Preview, settle};
+pub use settler::Settler;
 pub use split::{Brought, Split, Standing, split};
 pub use worker::keep_settling;
 

@@ -13,7 +13,32 @@ use crate::postgres::atomically;
 use crate::postgres::outbox::{self, News};
 use crate::postgres::settlements::{self, DueReserve};
 
-/// Releases a reserve: whether it was still held. What the merchant owes is paid back first.
+/// A reserve, and where it goes when it is released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// What was held back.
+    pub reserve: DueReserve,
+    /// Of it, what pays back what the merchant owes, minor units.
+    pub owed_repaid: i64,
+    /// Of it, what becomes available, minor units.
+    pub released: i64,
+}
+
+impl Release {
+    /// Of a merchant that owes so much, 0 or more.
+    pub(super) fn of(reserve: DueReserve, owes: i64) -> Self {
+        let owed_repaid = owes.clamp(0, reserve.amount.max(0));
+        Self {
+            owed_repaid,
+            // Within the amount, by the line above.
+            released: reserve.amount.saturating_sub(owed_repaid),
+            reserve,
+        }
+    }
+}
+
+/// Releases a reserve; `None` where it was released before. What the merchant owes is paid back
+/// first.
 ///
 /// # Errors
 /// [`SettlementError`]. After a lost connection it may have taken effect; a repeat finds out.
@@ -23,7 +48,7 @@ pub async fn release(
     ledger: &Ledger,
     reserve: &DueReserve,
     now: OffsetDateTime,
-) -> Result<bool, SettlementError> {
+) -> Result<Option<Release>, SettlementError> {
     atomically!(pool, |conn| within(conn, options, ledger, reserve, now))
 }
 
@@ -33,21 +58,20 @@ async fn within(
     ledger: &Ledger,
     reserve: &DueReserve,
     now: OffsetDateTime,
-) -> Result<bool, SettlementError> {
+) -> Result<Option<Release>, SettlementError> {
     let (of, version) = (reserve.settlement_id, reserve.terms_version);
     let held = settlements::reserve_for_release(conn, ledger.id, of, version).await?;
     let Some(held) = held else {
-        return Ok(false);
+        return Ok(None);
     };
-    let (merchant, currency) = (&held.merchant, held.currency);
+    let (merchant, currency) = (held.merchant.clone(), held.currency);
     let purses = [Purse::Owed, Purse::Available, Purse::Reserve];
     let addresses = purses.map(|purse| merchant.wallet(purse));
     let wallets = settlements::lock_wallets(conn, ledger.id, currency, &addresses).await?;
     let owes = wallets.first().map_or(0, |owed| owed.balance);
-    let repaid = owes.saturating_neg().clamp(0, held.amount);
+    let release = Release::of(held, owes.saturating_neg());
+    let (held, repaid, released) = (&release.reserve, release.owed_repaid, release.released);
     let out = held.amount.checked_neg().ok_or(SettlementError::TooLarge)?;
-    // Within the amount, by the line above.
-    let released = held.amount.saturating_sub(repaid);
     let details = Details {
         reference: Some(format!("reserve {merchant} {of}")),
         ..Details::default()
@@ -61,7 +85,7 @@ async fn within(
     let receipts = posted.map_err(SettlementError::Refused)?;
     let receipt = receipts.first().ok_or(sqlx::Error::RowNotFound)?;
     let transaction_id = receipt.transaction_id;
-    settlements::release(conn, ledger.id, &held, repaid, transaction_id, now).await?;
+    settlements::release(conn, ledger.id, held, repaid, transaction_id, now).await?;
     let payload = json!({
         "ledger": ledger.name.as_str(),
         "settlement_id": of,
@@ -81,5 +105,5 @@ async fn within(
         payload: payload.to_string(),
     };
     outbox::tell(conn, ledger.id, &options.topic_settlements, &[news], now).await?;
-    Ok(true)
+    Ok(Some(release))
 }

@@ -4,25 +4,14 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::settle::{self, Preview};
-use super::{Options, SettlementError, release};
+use super::settle::{self, Preview, Standings};
+use super::{Options, Release, Scope, SettlementError, release};
 use crate::ledger::Ledger;
 use crate::merchant::MerchantId;
 use crate::postgres::settlements::{self, Due, DueReserve, Settlement};
 
-/// How many periods are looked up at a time.
+/// How many periods or reserves are looked up at a time.
 const PAGE: i64 = 500;
-
-/// What a run is for.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// Only this merchant.
-    pub merchant: Option<MerchantId>,
-    /// What had matured by then, UTC; never after the time of the run.
-    pub at: OffsetDateTime,
-    /// Who has it done.
-    pub by: String,
-}
 
 /// Something that a run did.
 #[derive(Clone, Debug)]
@@ -30,7 +19,7 @@ pub enum Step {
     /// A period was settled.
     Settled(Box<Settlement>),
     /// A reserve was released.
-    Released(DueReserve),
+    Released(Release),
     /// A period or a reserve could not be.
     Failed(Failed),
 }
@@ -65,10 +54,18 @@ pub struct Work {
     /// The periods that would be settled.
     pub periods: Vec<Preview>,
     /// The reserves that would be released.
-    pub reserves: Vec<DueReserve>,
+    pub reserves: Vec<Release>,
+    /// Whether there is more of either.
+    pub more: bool,
 }
 
-/// What a run would do now. Bounded by what is due: a merchant has one period a day.
+impl Work {
+    fn is_full(&self, steps_max: usize) -> bool {
+        self.periods.len().saturating_add(self.reserves.len()) >= steps_max
+    }
+}
+
+/// What a run would do now, in its order; at most so many steps of it.
 ///
 /// # Errors
 /// [`SettlementError`].
@@ -76,21 +73,42 @@ pub async fn preview(
     conn: &mut PgConnection,
     ledger: &Ledger,
     scope: &Scope,
+    steps_max: usize,
 ) -> Result<Work, SettlementError> {
     let mut work = Work::default();
+    let mut standings = Standings::default();
     let mut after: Option<Due> = None;
     loop {
         let page = page(conn, ledger, scope, after.as_ref()).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.clone());
         for due in &page {
-            work.periods
-                .extend(settle::preview(conn, ledger, due, scope.at).await?);
+            if work.is_full(steps_max) {
+                work.more = true;
+                return Ok(work);
+            }
+            let seen = settle::preview(conn, ledger, due, scope.at, &mut standings).await?;
+            work.periods.extend(seen);
         }
     }
-    let merchant = scope.merchant.as_ref();
-    work.reserves =
-        settlements::due_reserves(conn, ledger.id, merchant, scope.at, i64::MAX).await?;
+    let mut after: Option<DueReserve> = None;
+    loop {
+        let page = reserves(conn, ledger, scope, after.as_ref()).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        for reserve in page {
+            if work.is_full(steps_max) {
+                work.more = true;
+                return Ok(work);
+            }
+            let (merchant, currency) = (reserve.merchant.clone(), reserve.currency);
+            let standing = standings.of(conn, ledger, &merchant, currency).await?;
+            let release = Release::of(reserve, standing.owes);
+            let afterwards = standing.after(release.owed_repaid, release.released);
+            standings.set(&merchant, currency, afterwards);
+            work.reserves.push(release);
+        }
+    }
     Ok(work)
 }
 
@@ -102,6 +120,16 @@ async fn page(
 ) -> sqlx::Result<Vec<Due>> {
     let merchant = scope.merchant.as_ref();
     settlements::due(conn, ledger.id, merchant, scope.at, after, PAGE).await
+}
+
+async fn reserves(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    scope: &Scope,
+    after: Option<&DueReserve>,
+) -> sqlx::Result<Vec<DueReserve>> {
+    let merchant = scope.merchant.as_ref();
+    settlements::due_reserves(conn, ledger.id, merchant, scope.at, after, PAGE).await
 }
 
 /// Settles all that is due, and releases what is due, one COMMIT each; tells every step. What fails
@@ -126,8 +154,7 @@ pub async fn run(
         let Some(last) = page.last() else { break };
         after = Some(last.clone());
         for due in &page {
-            if stop.is_cancelled() {
-                report.stopped = true;
+            if report.stops(stop) {
                 return Ok(report);
             }
             let now = OffsetDateTime::now_utc();
@@ -138,28 +165,37 @@ pub async fn run(
             report.note(settled, what, &mut tell)?;
         }
     }
-    let merchant = scope.merchant.as_ref();
-    let mut conn = pool.acquire().await?;
-    let due = settlements::due_reserves(&mut conn, ledger.id, merchant, scope.at, i64::MAX).await?;
-    drop(conn);
-    for reserve in due {
-        if stop.is_cancelled() {
-            report.stopped = true;
-            return Ok(report);
+    let mut after: Option<DueReserve> = None;
+    loop {
+        let mut conn = pool.acquire().await?;
+        let page = reserves(&mut conn, ledger, scope, after.as_ref()).await?;
+        drop(conn);
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        for reserve in &page {
+            if report.stops(stop) {
+                return Ok(report);
+            }
+            let now = OffsetDateTime::now_utc();
+            let released = release(pool, options, ledger, reserve, now).await;
+            let what = || {
+                let what = format!("reserve of {}", reserve.settlement_id);
+                (reserve.merchant.clone(), what)
+            };
+            let released = released.map(|released| released.map(Step::Released));
+            report.note(released, what, &mut tell)?;
         }
-        let now = OffsetDateTime::now_utc();
-        let released = release(pool, options, ledger, &reserve, now).await;
-        let what = || {
-            let what = format!("reserve of {}", reserve.settlement_id);
-            (reserve.merchant.clone(), what)
-        };
-        let released = released.map(|done| done.then(|| Step::Released(reserve.clone())));
-        report.note(released, what, &mut tell)?;
     }
     Ok(report)
 }
 
 impl Report {
+    /// Whether the run is to stop, which it then reports.
+    fn stops(&mut self, stop: &CancellationToken) -> bool {
+        self.stopped = stop.is_cancelled();
+        self.stopped
+    }
+
     fn note(
         &mut self,
         done: Result<Option<Step>, SettlementError>,

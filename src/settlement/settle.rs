@@ -1,5 +1,7 @@
 //! One period of one merchant and currency.
 
+use std::collections::HashMap;
+
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -7,7 +9,7 @@ use uuid::Uuid;
 use super::{Brought, Options, SettlementError, Split, Standing, split};
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
-use crate::ledger::{Details, Ledger};
+use crate::ledger::{Currency, Details, Ledger};
 use crate::merchant::{AgreedTerms, MerchantId, Purse};
 use crate::postgres::outbox::{self, News};
 use crate::postgres::settlements::{self, Due, Part, Reserve, Settlement};
@@ -68,7 +70,9 @@ async fn within(
     let id = Uuid::now_v7();
     let parts = settlements::sweep(conn, ledger.id, due, id, now).await?;
     let agreed = agreed(conn, ledger, due, &parts).await?;
-    let divided = divide(conn, ledger, due, &parts, &agreed, Lock::Yes).await?;
+    let (merchant, currency) = (&due.merchant, due.currency);
+    let standing = standing(conn, ledger, merchant, currency, Lock::Yes).await?;
+    let divided = divide(&parts, &agreed, standing)?;
     let transaction_id = post(conn, options, ledger, due, id, &divided).await?;
     let settlement = Settlement {
         id,
@@ -96,7 +100,31 @@ async fn within(
     Ok(Some(settlement))
 }
 
-/// What [`settle`] would come to; `None` where there is nothing to settle.
+/// How merchants would stand after what was previewed until then.
+#[derive(Debug, Default)]
+pub(super) struct Standings(HashMap<(MerchantId, Currency), Standing>);
+
+impl Standings {
+    pub(super) async fn of(
+        &mut self,
+        conn: &mut PgConnection,
+        ledger: &Ledger,
+        merchant: &MerchantId,
+        currency: Currency,
+    ) -> sqlx::Result<Standing> {
+        if let Some(known) = self.0.get(&(merchant.clone(), currency)) {
+            return Ok(*known);
+        }
+        standing(conn, ledger, merchant, currency, Lock::No).await
+    }
+
+    pub(super) fn set(&mut self, merchant: &MerchantId, currency: Currency, standing: Standing) {
+        self.0.insert((merchant.clone(), currency), standing);
+    }
+}
+
+/// What [`settle`] would come to after what was previewed before; `None` where there is nothing to
+/// settle.
 ///
 /// # Errors
 /// [`SettlementError`].
@@ -105,6 +133,7 @@ pub(super) async fn preview(
     ledger: &Ledger,
     due: &Due,
     at: OffsetDateTime,
+    standings: &mut Standings,
 ) -> Result<Option<Preview>, SettlementError> {
     let parts = settlements::parts(conn, ledger.id, due).await?;
     let matured_at = parts.iter().map(|part| part.matures_at).max();
@@ -112,7 +141,11 @@ pub(super) async fn preview(
         return Ok(None);
     };
     let agreed = agreed(conn, ledger, due, &parts).await?;
-    let split = divide(conn, ledger, due, &parts, &agreed, Lock::No).await?;
+    let (merchant, currency) = (&due.merchant, due.currency);
+    let standing = standings.of(conn, ledger, merchant, currency).await?;
+    let split = divide(&parts, &agreed, standing)?;
+    let afterwards = standing.after(split.owed_repaid, split.released);
+    standings.set(merchant, currency, afterwards);
     Ok(Some(Preview {
         due: due.clone(),
         payments: sum(&parts, |part| part.payments)?,
@@ -153,15 +186,11 @@ enum Lock {
     No,
 }
 
-async fn divide(
-    conn: &mut PgConnection,
-    ledger: &Ledger,
-    due: &Due,
+fn divide(
     parts: &[Part],
     agreed: &[AgreedTerms],
-    lock: Lock,
+    standing: Standing,
 ) -> Result<Split, SettlementError> {
-    let standing = standing(conn, ledger, due, lock).await?;
     let brought = parts.iter().zip(agreed).map(|(part, agreed)| Brought {
         terms_version: part.terms_version,
         terms: &agreed.terms,
@@ -176,10 +205,10 @@ async fn divide(
 async fn standing(
     conn: &mut PgConnection,
     ledger: &Ledger,
-    due: &Due,
+    merchant: &MerchantId,
+    currency: Currency,
     lock: Lock,
 ) -> sqlx::Result<Standing> {
-    let merchant: &MerchantId = &due.merchant;
     let purses = [
         Purse::Available,
         Purse::Owed,
@@ -188,8 +217,8 @@ async fn standing(
     ];
     let addresses = purses.map(|purse| merchant.wallet(purse));
     let wallets = match lock {
-        Lock::Yes => settlements::lock_wallets(conn, ledger.id, due.currency, &addresses).await?,
-        Lock::No => settlements::wallets(conn, ledger.id, due.currency, &addresses).await?,
+        Lock::Yes => settlements::lock_wallets(conn, ledger.id, currency, &addresses).await?,
+        Lock::No => settlements::wallets(conn, ledger.id, currency, &addresses).await?,
     };
     match &wallets[..] {
         [available, owed, ..] => Ok(Standing::of(available, owed)),

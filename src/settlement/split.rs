@@ -34,6 +34,15 @@ impl Standing {
             room: free.saturating_sub(floor).max(0),
         }
     }
+
+    /// After so much of what it owes was paid back, and so much came to what is available.
+    #[must_use]
+    pub fn after(self, owed_repaid: i64, released: i64) -> Self {
+        Self {
+            owes: self.owes.saturating_sub(owed_repaid).max(0),
+            room: self.room.saturating_add(released).max(0),
+        }
+    }
 }
 
 /// The parts of a sum that leaves pending; they sum to it.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::payments::day;
 use crate::ledger::Ledger;
-use crate::postgres::settlements::{DueReserve, Reserve, Settlement};
+use crate::postgres::settlements::{Reserve, Settlement};
 
 /// What matured on a merchant's day, and where it went: `amount = owed_repaid + reserved + released`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -118,6 +118,8 @@ pub struct SettlementWorkView {
     pub periods: Vec<DuePeriodView>,
     /// Reserves that would be released.
     pub reserves: Vec<DueReserveView>,
+    /// Whether there is more than is listed here.
+    pub more: bool,
 }
 
 /// What settling a period would come to: `amount = owed_repaid + reserved + released`.
@@ -148,7 +150,7 @@ pub struct DuePeriodView {
     pub released: i64,
 }
 
-/// A reserve that would be released.
+/// A reserve whose time has come: `amount = owed_repaid + released`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DueReserveView {
     /// What held it back.
@@ -157,21 +159,48 @@ pub struct DueReserveView {
     pub merchant: String,
     /// ISO 4217 code.
     pub currency: String,
+    /// Under which version of the terms it was held back.
+    pub terms_version: i32,
     /// Minor units.
     pub amount: i64,
+    /// What pays back what the merchant owes, minor units.
+    pub owed_repaid: i64,
+    /// What becomes available, minor units.
+    pub released: i64,
     /// When its time came, UTC.
     #[serde(with = "time::serde::rfc3339")]
     pub due_at: OffsetDateTime,
 }
 
-impl From<&DueReserve> for DueReserveView {
-    fn from(reserve: &DueReserve) -> Self {
-        Self {
-            settlement_id: reserve.settlement_id,
-            merchant: reserve.merchant.to_string(),
-            currency: reserve.currency.to_string(),
-            amount: reserve.amount,
-            due_at: reserve.due_at,
-        }
-    }
+/// What came of a settlement run.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SettlementRunView {
+    /// What was settled.
+    pub settled: Vec<SettlementView>,
+    /// Reserves that were released.
+    pub released: Vec<DueReserveView>,
+    /// What could not be done, and why.
+    pub failed: Vec<SettlementFailedView>,
+    /// What is due and waits, with what failed.
+    pub left: SettlementLeftView,
+}
+
+/// A period or a reserve that a run could not do.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SettlementFailedView {
+    /// Whose.
+    pub merchant: String,
+    /// Which: `period 2026-11-22` or `reserve of <settlement>`.
+    pub what: String,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+/// How much is due and waits.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SettlementLeftView {
+    /// Periods.
+    pub periods: i64,
+    /// Reserves.
+    pub reserves: i64,
 }

@@ -5,13 +5,17 @@ mod preview;
 mod run;
 mod show;
 
-use time::{OffsetDateTime, Time, UtcOffset};
+use sqlx::PgConnection;
+use time::{Date, OffsetDateTime};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::output::{Cell, Column, Record};
+use super::who;
+use crate::ledger::Ledger;
 use crate::merchant::MerchantId;
-use crate::settlement::Scope;
+use crate::postgres::merchants;
+use crate::settlement::{self, Scope, Work};
 use crate::view::{DuePeriodView, SettlementView};
 
 #[derive(Debug, clap::Subcommand)]
@@ -49,37 +53,42 @@ pub(in crate::cli) struct ScopeArgs {
     merchant: Option<MerchantId>,
     /// What had matured by the end of this day in UTC, today at the latest [default: by now]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    date: Option<time::Date>,
+    date: Option<Date>,
 }
 
-fn day(text: &str) -> Result<time::Date, String> {
-    let format = time::macros::format_description!("[year]-[month]-[day]");
-    time::Date::parse(text, format).map_err(|_| "write a day such as 2026-11-22".to_owned())
+fn day(text: &str) -> Result<Date, String> {
+    settlement::day(text)
 }
 
 impl ScopeArgs {
-    fn scope(&self, by: String, now: OffsetDateTime) -> Result<Scope, Failure> {
-        let now = now.to_offset(UtcOffset::UTC);
-        let at = match self.date {
-            None => now,
-            Some(date) if date > now.date() => {
-                return Err(Failure::Usage(format!(
-                    "--date {date} is in the future, and nobody knows what will have matured by \
-                     then; write today ({}) or a day before",
-                    now.date()
-                )));
-            }
-            Some(date) => {
-                let end = date.next_day().map(|next| next.with_time(Time::MIDNIGHT));
-                end.map_or(now, |end| end.assume_utc()).min(now)
-            }
-        };
-        Ok(Scope {
-            merchant: self.merchant.clone(),
-            at,
+    fn scope(&self) -> Result<Scope, Failure> {
+        let by = who::operator().name;
+        let scope = Scope::new(
+            self.merchant.clone(),
+            self.date,
             by,
+            OffsetDateTime::now_utc(),
+        );
+        scope.map_err(|error| {
+            let date = self.date.map(|date| date.to_string());
+            Failure::Usage(format!("--date {} {error}", date.unwrap_or_default()))
         })
     }
+}
+
+/// What is due; a merchant that is not there is refused, and not found to have nothing due.
+async fn look(conn: &mut PgConnection, ledger: &Ledger, scope: &Scope) -> anyhow::Result<Work> {
+    if let Some(merchant) = &scope.merchant
+        && merchants::find(conn, ledger.id, merchant).await?.is_none()
+    {
+        let detail = format!("there is no merchant {merchant} in ledger {}", ledger.name);
+        return Err(Failure::Rejected {
+            code: "merchant_not_found",
+            detail,
+        }
+        .into());
+    }
+    Ok(settlement::preview(conn, ledger, scope, usize::MAX).await?)
 }
 
 impl Record for DuePeriodView {

@@ -1,12 +1,8 @@
 //! `aegisctl settlement preview`.
 
-use time::OffsetDateTime;
-
-use super::ScopeArgs;
+use super::{ScopeArgs, look};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::who;
-use crate::settlement;
 use crate::view::SettlementWorkView;
 
 /// What a run would settle; nothing is done
@@ -21,13 +17,11 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
-    let scope = args
-        .scope
-        .scope(who::operator().name, OffsetDateTime::now_utc())?;
+    let scope = args.scope.scope()?;
     let looking = async {
         let mut conn = context.connect().await?;
         let ledger = context.ledger(&mut conn).await?;
-        Ok(settlement::preview(&mut conn, &ledger, &scope).await?)
+        look(&mut conn, &ledger, &scope).await
     };
     let work = context.unless_interrupted(looking).await?;
     let view = SettlementWorkView::from(&work);

@@ -1,17 +1,15 @@
 //! `aegisctl settlement run`.
 
 use serde::Serialize;
-use time::OffsetDateTime;
 
-use super::ScopeArgs;
+use super::{ScopeArgs, look};
 use crate::cli::confirm::{self, confirm};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cell, Column, Record, Table};
 use crate::cli::progress::Progress;
-use crate::cli::who;
 use crate::settlement::{self, Options, Report, Step, Work};
-use crate::view::SettlementWorkView;
+use crate::view::{SettlementFailedView, SettlementWorkView};
 
 /// How many connections a run needs.
 const CONNECTIONS: u32 = 2;
@@ -43,15 +41,8 @@ pub(in crate::cli) struct Args {
 struct Summary {
     settled: u64,
     released: u64,
-    failed: Vec<FailedView>,
+    failed: Vec<SettlementFailedView>,
     dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct FailedView {
-    merchant: String,
-    what: String,
-    why: String,
 }
 
 impl Record for Summary {
@@ -70,11 +61,7 @@ impl Record for Summary {
 
 impl Summary {
     fn of(report: &Report, dry_run: bool) -> Self {
-        let failed = report.failed.iter().map(|failed| FailedView {
-            merchant: failed.merchant.to_string(),
-            what: failed.what.clone(),
-            why: failed.why.clone(),
-        });
+        let failed = report.failed.iter().map(SettlementFailedView::from);
         Self {
             settled: report.settled,
             released: report.released,
@@ -86,12 +73,11 @@ impl Summary {
 
 pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let out = &context.out;
-    let now = OffsetDateTime::now_utc();
-    let scope = args.scope.scope(who::operator().name, now)?;
+    let scope = args.scope.scope()?;
     let looking = async {
         let mut conn = context.connect().await?;
         let ledger = context.ledger(&mut conn).await?;
-        let work = settlement::preview(&mut conn, &ledger, &scope).await?;
+        let work = look(&mut conn, &ledger, &scope).await?;
         Ok((ledger, work))
     };
     let (ledger, work) = context.unless_interrupted(looking).await?;

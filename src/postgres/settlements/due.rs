@@ -107,6 +107,47 @@ pub async fn due(
         .collect()
 }
 
+/// How much is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Periods that can be settled.
+    pub periods: i64,
+    /// Reserves whose time has come.
+    pub reserves: i64,
+}
+
+/// How much was due at that time and waits.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn waiting(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    merchant: Option<&MerchantId>,
+    at: OffsetDateTime,
+) -> sqlx::Result<Waiting> {
+    let row = sqlx::query(
+        "SELECT (SELECT count(*) FROM (
+                     SELECT FROM payments
+                     WHERE ledger_id = $1 AND paid_at IS NOT NULL AND settlement_id IS NULL
+                       AND ($2::text IS NULL OR merchant = $2)
+                     GROUP BY merchant, currency, period HAVING max(matures_at) <= $3) AS due
+                ) AS periods,
+                (SELECT count(*) FROM settlement_reserves
+                 WHERE ledger_id = $1 AND released_at IS NULL AND due_at <= $3
+                   AND ($2::text IS NULL OR merchant = $2)) AS reserves",
+    )
+    .bind(ledger_id)
+    .bind(merchant.map(MerchantId::as_str))
+    .bind(at)
+    .fetch_one(conn)
+    .await?;
+    Ok(Waiting {
+        periods: row.try_get("periods")?,
+        reserves: row.try_get("reserves")?,
+    })
+}
+
 /// What a period would bring, by version of the terms.
 ///
 /// # Errors

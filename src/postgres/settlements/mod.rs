@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::ledger::{Address, Currency, Wallet};
 use crate::merchant::MerchantId;
 
-pub use due::{Due, Part, due, parts, sweep};
+pub use due::{Due, Part, Waiting, due, parts, sweep, waiting};
 pub use read::{Filter, find, list};
 pub use reserves::{DueReserve, due_reserves, release, reserve_for_release};
 

@@ -98,7 +98,8 @@ pub(super) async fn of(
     Ok(held)
 }
 
-/// Reserves whose time had come at that time, the oldest first.
+/// Reserves whose time had come at that time, the oldest first; those behind `after`, at most
+/// `limit`.
 ///
 /// # Errors
 /// Where the database fails.
@@ -107,6 +108,7 @@ pub async fn due_reserves(
     ledger_id: i32,
     merchant: Option<&MerchantId>,
     at: OffsetDateTime,
+    after: Option<&DueReserve>,
     limit: i64,
 ) -> sqlx::Result<Vec<DueReserve>> {
     sqlx::query(
@@ -114,11 +116,15 @@ pub async fn due_reserves(
          FROM settlement_reserves
          WHERE ledger_id = $1 AND released_at IS NULL AND due_at <= $2
            AND ($3::text IS NULL OR merchant = $3)
-         ORDER BY due_at, settlement_id, terms_version LIMIT $4",
+           AND ($4::timestamptz IS NULL OR (due_at, settlement_id, terms_version) > ($4, $5, $6))
+         ORDER BY due_at, settlement_id, terms_version LIMIT $7",
     )
     .bind(ledger_id)
     .bind(at)
     .bind(merchant.map(MerchantId::as_str))
+    .bind(after.map(|reserve| reserve.due_at))
+    .bind(after.map(|reserve| reserve.settlement_id))
+    .bind(after.map(|reserve| reserve.terms_version))
     .bind(limit)
     .fetch_all(conn)
     .await?
