@@ -12,7 +12,10 @@ async fn payouts_stay_and_keep_to_their_form() {
         ("DELETE FROM payouts", "permanent"),
         ("DELETE FROM payout_attempts", "permanent"),
         ("UPDATE payouts SET amount = 0", "payouts_amount_positive"),
-        ("UPDATE payouts SET status = 'gone'", "payouts_status_known"),
+        (
+            "UPDATE payouts SET status = 'gone', next_attempt_at = NULL",
+            "payouts_status_known",
+        ),
         (
             "UPDATE payouts SET status = 'failed'",
             "payouts_open_ones_are_looked_after",
