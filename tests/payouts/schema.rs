@@ -9,10 +9,13 @@ async fn payouts_stay_and_keep_to_their_form() {
     let scene = Scene::new().await;
     scene.sent("k", 90_000).await;
     for (statement, by) in [
-        ("DELETE FROM payouts", "append-only"),
-        ("DELETE FROM payout_attempts", "append-only"),
+        ("DELETE FROM payouts", "permanent"),
+        ("DELETE FROM payout_attempts", "permanent"),
         ("UPDATE payouts SET amount = 0", "payouts_amount_positive"),
-        ("UPDATE payouts SET status = 'gone'", "payouts_status_known"),
+        (
+            "UPDATE payouts SET status = 'gone', next_attempt_at = NULL",
+            "payouts_status_known",
+        ),
         (
             "UPDATE payouts SET status = 'failed'",
             "payouts_open_ones_are_looked_after",
