@@ -178,8 +178,7 @@ impl From<SettlementError> for Problem {
     fn from(error: SettlementError) -> Self {
         let told = error.to_string();
         match error {
-            SettlementError::Database(error)
-            | SettlementError::Post(PostError::Database(error)) => error.into(),
+            SettlementError::Database(error) => error.into(),
             SettlementError::Post(error) => error.into(),
             SettlementError::Refused(_)
             | SettlementError::TooLarge
