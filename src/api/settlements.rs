@@ -61,12 +61,9 @@ pub(super) async fn run(
         scope.ok()
     })?;
     check_merchant(&state, &ledger, &scope).await?;
-    let settler = state
-        .settler()
-        .ok_or_else(|| Problem::internal("nobody settles here"))?;
     let mut done = Done::default();
     let stop = CancellationToken::new();
-    let running = settler.run(&ledger, &scope, &stop, |step| {
+    let running = state.settler().run(&ledger, &scope, &stop, |step| {
         done.take_in(&ledger, step);
         if done.steps() >= STEPS_MAX {
             stop.cancel();
