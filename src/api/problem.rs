@@ -158,9 +158,10 @@ impl From<RefundError> for Problem {
             RefundError::NotFound(id) => {
                 Self::new(kinds::REFUND_NOT_FOUND, format!("There is no refund {id}."))
             }
-            RefundError::PaymentNotFound(id) => {
-                Self::new(kinds::PAYMENT_NOT_FOUND, format!("There is no payment {id}."))
-            }
+            RefundError::PaymentNotFound(id) => Self::new(
+                kinds::PAYMENT_NOT_FOUND,
+                format!("There is no payment {id}."),
+            ),
             _ => Self::internal(told),
         }
     }

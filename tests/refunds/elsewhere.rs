@@ -15,13 +15,18 @@ async fn a_webhook_that_does_not_say_which_one_has_the_list_read() {
     let payment = scene.paid("p", AMOUNT).await;
     scene.made_there(&payment, 50_000).await;
     for _ in 0..3 {
-        let heard = scene.hear(&payment, &webhook(&payment, 50_000, "pending")).await;
+        let heard = scene
+            .hear(&payment, &webhook(&payment, 50_000, "pending"))
+            .await;
         assert_eq!(heard.unwrap(), Applied::Done);
         scene.work().await;
     }
     let all = scene.refunds(&payment).await;
     assert_eq!(all.len(), 1);
-    assert_eq!((all[0].origin, all[0].status), (Origin::Psp, RefundStatus::Succeeded));
+    assert_eq!(
+        (all[0].origin, all[0].status),
+        (Origin::Psp, RefundStatus::Succeeded)
+    );
     assert_eq!(scene.balances().await, [NET - 49_000, 0, 0, FEE - 1_000]);
     assert_eq!(scene.in_transit().await, 0, "it never was in our transit");
     assert_eq!(scene.status(&payment).await, PaymentStatus::PartlyRefunded);
@@ -54,7 +59,10 @@ async fn one_that_fails_there_later_is_undone() {
     let payment = scene.paid("p", AMOUNT).await;
     let before = scene.balances().await;
     scene.made_there(&payment, 50_000).await;
-    scene.hear(&payment, &webhook(&payment, 50_000, "pending")).await.unwrap();
+    scene
+        .hear(&payment, &webhook(&payment, 50_000, "pending"))
+        .await
+        .unwrap();
     scene.work().await;
     let refund = scene.refunds(&payment).await.remove(0);
     scene.at_the_psp("fail", &refund).await;
@@ -78,10 +86,16 @@ async fn one_that_had_failed_when_it_was_heard_of_moves_nothing() {
     let before = scene.balances().await;
     let mut entry = scene.made_there(&payment, 50_000).await;
     entry.status = Word::Failed;
-    assert_eq!(scene.hear(&payment, &entry).await.unwrap(), Applied::Ignored);
+    assert_eq!(
+        scene.hear(&payment, &entry).await.unwrap(),
+        Applied::Ignored
+    );
     // Older news.
     entry.status = Word::Pending;
-    assert_eq!(scene.hear(&payment, &entry).await.unwrap(), Applied::Ignored);
+    assert_eq!(
+        scene.hear(&payment, &entry).await.unwrap(),
+        Applied::Ignored
+    );
     assert_eq!(scene.balances().await, before);
     assert_eq!(scene.payment(payment.id).await.refunded, 0);
     scene.assert_sound().await;
@@ -95,11 +109,17 @@ async fn one_that_says_who_it_is_is_booked_at_once_and_once() {
     assert_eq!(scene.hear(&payment, &entry).await.unwrap(), Applied::Done);
     entry.status = Word::Processed;
     for _ in 0..2 {
-        assert_eq!(scene.hear(&payment, &entry).await.unwrap(), Applied::Ignored);
+        assert_eq!(
+            scene.hear(&payment, &entry).await.unwrap(),
+            Applied::Ignored
+        );
     }
     entry.status = Word::Failed;
     for _ in 0..2 {
-        assert_eq!(scene.hear(&payment, &entry).await.unwrap(), Applied::Discrepancy);
+        assert_eq!(
+            scene.hear(&payment, &entry).await.unwrap(),
+            Applied::Discrepancy
+        );
     }
     assert_eq!(scene.discrepancies().await, ["status"]);
     assert_eq!(scene.payment(payment.id).await.refunded, 50_000);
@@ -149,7 +169,10 @@ async fn another_currency_or_more_than_is_left_is_a_discrepancy() {
     more.amount = AMOUNT + 1;
     for (said, class) in [(other, "currency"), (more, "amount")] {
         for _ in 0..2 {
-            assert_eq!(scene.hear(&payment, &said).await.unwrap(), Applied::Discrepancy);
+            assert_eq!(
+                scene.hear(&payment, &said).await.unwrap(),
+                Applied::Discrepancy
+            );
         }
         assert_eq!(scene.discrepancies().await.last().unwrap(), class);
     }
@@ -163,7 +186,9 @@ async fn another_currency_or_more_than_is_left_is_a_discrepancy() {
 async fn before_its_payment_was_heard_of_it_waits() {
     let scene = Scene::new().await;
     let unpaid = scene.unpaid("u", AMOUNT).await;
-    let heard = scene.hear(&unpaid, &webhook(&unpaid, 1_000, "processed")).await;
+    let heard = scene
+        .hear(&unpaid, &webhook(&unpaid, 1_000, "processed"))
+        .await;
     assert!(matches!(heard, Err(RefundError::NotPaid(_))));
 }
 
@@ -176,7 +201,11 @@ async fn one_for_which_there_is_room_once_ours_came_to_nothing_waits_for_that() 
     let heard = scene.hear(&payment, &there).await;
     assert!(matches!(heard, Err(RefundError::UnderWay(_))));
     let ours = scene.advance(ours.id).await;
-    assert_eq!(ours.status, RefundStatus::Failed, "the PSP has nothing left to give");
+    assert_eq!(
+        ours.status,
+        RefundStatus::Failed,
+        "the PSP has nothing left to give"
+    );
     assert_eq!(scene.hear(&payment, &there).await.unwrap(), Applied::Done);
     assert_eq!(scene.status(&payment).await, PaymentStatus::Refunded);
     scene.assert_sound().await;
@@ -191,7 +220,10 @@ async fn one_of_ours_that_was_sent_twice_is_booked_twice_and_shouted_about() {
     let mut second = scene.made_there(&payment, 30_000).await;
     second.merchant_note = Some(ours.id.to_string());
     assert_eq!(scene.hear(&payment, &second).await.unwrap(), Applied::Done);
-    assert_eq!(scene.hear(&payment, &second).await.unwrap(), Applied::Ignored);
+    assert_eq!(
+        scene.hear(&payment, &second).await.unwrap(),
+        Applied::Ignored
+    );
     assert_eq!(scene.discrepancies().await, ["duplicate"]);
     assert_eq!(scene.payment(payment.id).await.refunded, 60_000);
     scene.assert_sound().await;
@@ -205,7 +237,9 @@ async fn one_without_a_note_is_taken_for_ours_that_may_have_been_sent() {
     scene.arm(Fault::ServerError);
     let ours = scene.advance(ours.id).await;
     let psp_id = payment.psp_id.as_deref().unwrap();
-    let list = aegis::psp::Psp::refunds_of(&scene.psp, psp_id).await.unwrap();
+    let list = aegis::psp::Psp::refunds_of(&scene.psp, psp_id)
+        .await
+        .unwrap();
     let mut entry = list.into_iter().next().unwrap();
     entry.merchant_note = None;
     assert_eq!(scene.hear(&payment, &entry).await.unwrap(), Applied::Done);
@@ -219,7 +253,10 @@ async fn a_list_that_is_not_answered_is_asked_for_again() {
     let scene = Scene::new().await;
     let payment = scene.paid("p", AMOUNT).await;
     scene.made_there(&payment, 50_000).await;
-    scene.hear(&payment, &webhook(&payment, 50_000, "pending")).await.unwrap();
+    scene
+        .hear(&payment, &webhook(&payment, 50_000, "pending"))
+        .await
+        .unwrap();
     scene.simulator.arm(Armed {
         call: Some(Call::Refunds),
         times: 2,

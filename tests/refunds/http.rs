@@ -33,7 +33,10 @@ impl Answer {
 
 impl Api {
     fn on(scene: &Scene) -> Self {
-        let (due, pool) = (Arc::new(Notify::new()), scene.database.settings().posting_pool(4));
+        let (due, pool) = (
+            Arc::new(Notify::new()),
+            scene.database.settings().posting_pool(4),
+        );
         let desk = Desk::new(pool, scene.options.clone(), Arc::clone(&due));
         let router = router(state(scene).with_refunds(desk));
         Self { router, due }
@@ -91,7 +94,10 @@ async fn asked_for_it_is_there_and_a_repeat_is_answered_the_same() {
         .await
         .unwrap();
     let id = made.body["id"].as_str().unwrap();
-    assert_eq!(made.headers["location"], format!("/v1/ledgers/main/refunds/{id}"));
+    assert_eq!(
+        made.headers["location"],
+        format!("/v1/ledgers/main/refunds/{id}")
+    );
     let again = api.post(&path, "k", wanted).await;
     assert_eq!((again.status, &again.body), (201, &made.body));
     assert_eq!(again.headers["idempotent-replayed"], "true");
@@ -117,12 +123,27 @@ async fn each_no_has_its_status_and_code() {
     let path = format!("/payments/{}/refunds", payment.id);
     for (path, body, status, code) in [
         (&path, json!({"amount": 0}), 422, "amount_not_positive"),
-        (&path, json!({"amount": AMOUNT + 1}), 422, "refund_exceeds_payment"),
+        (
+            &path,
+            json!({"amount": AMOUNT + 1}),
+            422,
+            "refund_exceeds_payment",
+        ),
         (&path, json!({"amount": "1"}), 422, "fields_invalid"),
         (&path, json!({"customer_note": ""}), 422, "fields_invalid"),
         (&path, json!({"note": "x"}), 422, "fields_invalid"),
-        (&format!("/payments/{}/refunds", unpaid.id), json!({}), 422, "payment_not_paid"),
-        (&"/payments/nothing/refunds".to_owned(), json!({}), 404, "payment_not_found"),
+        (
+            &format!("/payments/{}/refunds", unpaid.id),
+            json!({}),
+            422,
+            "payment_not_paid",
+        ),
+        (
+            &"/payments/nothing/refunds".to_owned(),
+            json!({}),
+            404,
+            "payment_not_found",
+        ),
         (
             &format!("/refunds/{}/resolve", payment.id),
             json!({"as": "failed", "reason": "x"}),
@@ -150,7 +171,10 @@ async fn a_person_decides_once() {
     let path = format!("/refunds/{}/resolve", refund.id);
     let word = json!({"as": "failed", "reason": "ticket 4711"});
     let decided = api.post(&path, "r1", word.clone()).await;
-    assert_eq!((decided.status, &decided.body["status"]), (200, &json!("failed")));
+    assert_eq!(
+        (decided.status, &decided.body["status"]),
+        (200, &json!("failed"))
+    );
     assert_eq!(decided.body["reason"], "ticket 4711");
     let again = api.post(&path, "r2", word).await;
     assert_eq!(again.headers["idempotent-replayed"], "true");
@@ -158,7 +182,10 @@ async fn a_person_decides_once() {
     let other = api.post(&path, "r3", other).await;
     assert_eq!(other.code(), (422, "refund_not_open"));
     let wrong = json!({"as": "lost", "reason": "x"});
-    assert_eq!(api.post(&path, "r4", wrong).await.code(), (422, "fields_invalid"));
+    assert_eq!(
+        api.post(&path, "r4", wrong).await.code(),
+        (422, "fields_invalid")
+    );
     assert_eq!(scene.in_transit().await, 0);
 }
 

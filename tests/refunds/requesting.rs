@@ -61,7 +61,10 @@ async fn no_more_than_the_payment_goes_back_however_many_ask_at_once() {
     let scene = Scene::under(&terms("kept", 10 * AMOUNT, "kept", 0)).await;
     let payment = scene.paid("p", AMOUNT).await;
     let keys: Vec<String> = (0..8).map(|n| format!("k{n}")).collect();
-    let wanted: Vec<_> = keys.iter().map(|k| new(&payment, k, Some(30_000))).collect();
+    let wanted: Vec<_> = keys
+        .iter()
+        .map(|k| new(&payment, k, Some(30_000)))
+        .collect();
     let all = futures_util::future::join_all(wanted.iter().map(|w| scene.ask(w))).await;
     let made = all.iter().filter(|r| matches!(r, Requested::Now(_)));
     assert_eq!(made.count(), 3);
@@ -112,7 +115,11 @@ async fn what_was_paid_out_is_not_there_to_be_given_back() {
     transact(scene.pool(), async |conn| {
         let posting = aegis::engine::Posting::new("test:payout")
             .leg(wallet.clone(), crate::scene::ngn(), -NET)
-            .leg(aegis::merchant::house::psp("paystack"), crate::scene::ngn(), NET);
+            .leg(
+                aegis::merchant::house::psp("paystack"),
+                crate::scene::ngn(),
+                NET,
+            );
         let posted = aegis::engine::post_own(conn, ledger, vec![posting], "t").await;
         posted.unwrap().unwrap();
         Ok::<_, sqlx::Error>(())

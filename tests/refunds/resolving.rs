@@ -9,9 +9,18 @@ use crate::scene::{AMOUNT, Scene};
 async fn resolve(scene: &Scene, refund: &Refund, verdict: Verdict) -> Resolved {
     let (options, ledger, now) = (&scene.options, &scene.ledger, scene.now());
     let (why, who) = ("the bank said so", &tester());
-    refunds::resolve(scene.pool(), options, ledger, refund.id, verdict, why, who, now)
-        .await
-        .unwrap()
+    refunds::resolve(
+        scene.pool(),
+        options,
+        ledger,
+        refund.id,
+        verdict,
+        why,
+        who,
+        now,
+    )
+    .await
+    .unwrap()
 }
 
 fn code(resolved: &Resolved) -> &'static str {
@@ -43,7 +52,10 @@ async fn a_person_settles_what_nobody_knows() {
                 .fetch_one(scene.pool())
                 .await
                 .unwrap();
-        assert_eq!((actor.as_str(), reason.as_str()), ("tester", "the bank said so"));
+        assert_eq!(
+            (actor.as_str(), reason.as_str()),
+            ("tester", "the bank said so")
+        );
         scene.assert_sound().await;
     }
 }

@@ -141,7 +141,8 @@ impl Scene {
         self.psp.initialize(&new).await.unwrap();
         self.own(&format!("/checkout/{reference}/pay"), "").await;
         let there = self.psp.verify(reference).await.unwrap().known().unwrap();
-        self.paid_here(reference, amount, &there.id, there.fee).await
+        self.paid_here(reference, amount, &there.id, there.fee)
+            .await
     }
 
     /// The rows and entries of a payment that was paid.
@@ -371,7 +372,13 @@ impl Scene {
     /// A request to the simulator's own routes.
     pub async fn own(&self, path: &str, body: &str) -> Value {
         let url = format!("{}/simulator{path}", self.simulator.base_url());
-        let answer = self.http.post(url).body(body.to_owned()).send().await.unwrap();
+        let answer = self
+            .http
+            .post(url)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
         let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).unwrap()

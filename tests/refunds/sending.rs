@@ -33,7 +33,11 @@ async fn a_refund_goes_through_transit_and_leaves() {
         ["refund.requested", "refund.sent", "refund.succeeded"]
     );
     assert_eq!(scene.events(payment.id).await, ["payment.refunded"]);
-    assert_eq!(scene.advance(refund.id).await, refund, "nothing is left to do");
+    assert_eq!(
+        scene.advance(refund.id).await,
+        refund,
+        "nothing is left to do"
+    );
 
     let rest = scene.sent(&payment, "rest", 50_000).await;
     scene.at_the_psp("process", &rest).await;
@@ -85,7 +89,10 @@ async fn what_was_settled_is_given_back_from_available() {
     let payment = scene.paid("p", AMOUNT).await;
     scene.settle().await;
     let refund = scene.requested(&payment, "k", 50_000).await;
-    assert_eq!((refund.borne.from_pending, refund.borne.from_available), (0, 49_000));
+    assert_eq!(
+        (refund.borne.from_pending, refund.borne.from_available),
+        (0, 49_000)
+    );
     assert_eq!(scene.balances().await, [0, NET - 49_000, 0, FEE - 1_000]);
     scene.assert_sound().await;
 }
@@ -114,7 +121,12 @@ async fn after_no_answer_the_list_is_read_and_nothing_is_sent_again() {
         assert_eq!(refund.status, RefundStatus::Succeeded, "{fault}");
         assert_eq!(
             scene.events(refund.id).await,
-            ["refund.requested", "refund.unknown", "refund.sent", "refund.succeeded"]
+            [
+                "refund.requested",
+                "refund.unknown",
+                "refund.sent",
+                "refund.succeeded"
+            ]
         );
         assert_eq!(scene.refunds(&payment).await.len(), 1, "{fault}");
         scene.assert_sound().await;
@@ -135,7 +147,11 @@ async fn a_call_that_never_arrived_is_made_again_after_a_list_without_it_and_som
         assert_eq!(scene.there(&payment).await, 0);
         refund = scene.go_on(&refund).await;
     }
-    assert_eq!(refund.status, RefundStatus::Requested, "it may be sent again");
+    assert_eq!(
+        refund.status,
+        RefundStatus::Requested,
+        "it may be sent again"
+    );
     assert!(scene.now() - sent_at >= scene.options.timing.settling);
     assert_eq!(scene.there(&payment).await, 0);
     let refund = scene.go_on(&refund).await;

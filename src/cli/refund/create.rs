@@ -34,7 +34,12 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "D", allow_hyphen_values = true)]
     amount: Option<String>,
     /// Amount in minor units: 125000 is NGN 1250.00
-    #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "amount")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_hyphen_values = true,
+        conflicts_with = "amount"
+    )]
     minor: Option<String>,
     /// Makes a repeat safe: 1 to 255 printable characters; made up unless given
     #[arg(long, value_name = "K")]
