@@ -178,8 +178,14 @@ impl From<SettlementError> for Problem {
     fn from(error: SettlementError) -> Self {
         let told = error.to_string();
         match error {
-            SettlementError::Database(error)
-            | SettlementError::Post(PostError::Database(error)) => error.into(),
+            SettlementError::Database(error) => error.into(),
+            SettlementError::Post(PostError::Database(error)) => match classify(&error) {
+                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
+                Failure::Conflict => contended(),
+                Failure::Exhausted => database_exhausted(),
+                Failure::Unique | Failure::Permanent => return Self::internal(told),
+            }
+            .caused_by(told),
             SettlementError::Post(error) => error.into(),
             SettlementError::Refused(_)
             | SettlementError::TooLarge

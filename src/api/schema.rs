@@ -185,7 +185,7 @@ pub struct PayoutRequest {
 
 /// What to settle; `{}` for all that has matured.
 #[derive(ToSchema)]
-#[schema(example = json!({"merchant": "acme", "date": "2026-11-22"}))]
+#[schema(example = json!({}))]
 pub struct SettlementRunRequest {
     /// Only this merchant.
     pub merchant: Option<String>,

@@ -61,12 +61,9 @@ pub(super) async fn run(
         scope.ok()
     })?;
     check_merchant(&state, &ledger, &scope).await?;
-    let settler = state
-        .settler()
-        .ok_or_else(|| Problem::internal("nobody settles here"))?;
     let mut done = Done::default();
     let stop = CancellationToken::new();
-    let running = settler.run(&ledger, &scope, &stop, |step| {
+    let running = state.settler().run(&ledger, &scope, &stop, |step| {
         done.take_in(&ledger, step);
         if done.steps() >= STEPS_MAX {
             stop.cancel();
@@ -249,4 +246,33 @@ pub(super) async fn show(
         Problem::new(kinds::SETTLEMENT_NOT_FOUND, detail)
     })?;
     respond::ok(&SettlementView::new(&ledger, &settlement))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_whose_time_is_up_is_told_to_stop_and_ends_at_its_next_step() {
+        let stop = CancellationToken::new();
+        let running = async {
+            stop.cancelled().await;
+            let stopped = true;
+            Ok(Report {
+                stopped,
+                ..Report::default()
+            })
+        };
+        let report = in_time(running, Duration::ZERO, &stop).await;
+        assert!(report.is_ok_and(|report| report.stopped));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_in_time_is_not_told_to_stop() {
+        let stop = CancellationToken::new();
+        let running = std::future::ready(Ok(Report::default()));
+        let report = in_time(running, Duration::from_secs(3_600), &stop).await;
+        assert!(report.is_ok_and(|report| !report.stopped));
+        assert!(!stop.is_cancelled());
+    }
 }

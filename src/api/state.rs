@@ -19,7 +19,7 @@ use crate::payments::Desk;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
-use crate::settlement::Settler;
+use crate::settlement::{self, Settler};
 use crate::telemetry::Metrics;
 
 /// How many ledgers are kept by name. Few installations have more; those look the others up.
@@ -58,7 +58,7 @@ pub struct ApiState {
     desk: Option<Desk>,
     dispatch: Option<Dispatch<Paystack>>,
     refunds: Option<crate::refunds::Desk>,
-    settler: Option<Settler>,
+    settler: Settler,
 }
 
 #[derive(Debug)]
@@ -84,6 +84,7 @@ impl ApiState {
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
         let ledgers = RwLock::default();
+        let settler = Settler::new(pool.clone(), settlement::Options::default());
         Self {
             shared: Arc::new(Shared {
                 committer,
@@ -100,21 +101,18 @@ impl ApiState {
             desk: None,
             dispatch: None,
             refunds: None,
-            settler: None,
+            settler,
         }
     }
 
-    /// The same with settlement runs.
+    /// The same with settlement runs over connections of their own.
     #[must_use]
     pub fn with_settler(self, settler: Settler) -> Self {
-        Self {
-            settler: Some(settler),
-            ..self
-        }
+        Self { settler, ..self }
     }
 
-    pub(super) fn settler(&self) -> Option<&Settler> {
-        self.settler.as_ref()
+    pub(super) fn settler(&self) -> &Settler {
+        &self.settler
     }
 
     /// The same with payouts.

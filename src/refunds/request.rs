@@ -73,7 +73,7 @@ pub async fn request(
     let mut case = Case::open(conn, options, ledger, new.payment_id, now).await?;
     let amount = match amount(&case, new) {
         Ok(amount) => amount,
-        Err(no) => return Ok(no),
+        Err((code, detail)) => return Ok(rejected(code, detail)),
     };
     let (terms, wallets) = (*case.terms.refund(), case.lock_wallets(conn).await?);
     let mut refund = draft(&case, new, amount);
@@ -97,11 +97,14 @@ pub async fn request(
     Ok(Requested::Now(refund))
 }
 
+/// A code, and in words.
+type No = (&'static str, String);
+
 /// How much goes back, or why nothing does.
-fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, Requested> {
+fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, No> {
     let payment = &case.payment;
     if !payment.status.is_paid() {
-        return Err(rejected(
+        return Err((
             "payment_not_paid",
             format!(
                 "payment {} is {}: only what was paid can be given back",
@@ -111,7 +114,7 @@ fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, Requested> {
         ));
     }
     if payment.status == PaymentStatus::Disputed {
-        return Err(rejected(
+        return Err((
             "payment_disputed",
             format!(
                 "payment {} is disputed, so that its money may go back by the dispute: refund it \
@@ -124,7 +127,7 @@ fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, Requested> {
     let amount = new.amount.unwrap_or(left);
     match amount > 0 && amount <= left {
         true => Ok(amount),
-        false => Err(rejected(
+        false => Err((
             "refund_exceeds_payment",
             format!(
                 "of the {} {} of payment {}, {} went back or are on their way back: {left} are left \

@@ -47,6 +47,8 @@ pub async fn settle(
     settled_by: &str,
     now: OffsetDateTime,
 ) -> Result<Option<Settlement>, SettlementError> {
+    // As the database keeps it, so that what is told now is what is read later.
+    let now = now.replace_microsecond(now.microsecond()).unwrap_or(now);
     atomically!(pool, |conn| within(
         conn, options, ledger, due, at, settled_by, now
     ))

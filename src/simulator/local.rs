@@ -73,6 +73,11 @@ impl LocalPsp {
         self.provider().faults.arm(armed);
     }
 
+    /// Lets no fault wait any more.
+    pub fn disarm(&self) {
+        self.provider().faults.disarm();
+    }
+
     /// The customer pays, unless a fault says otherwise.
     ///
     /// # Errors

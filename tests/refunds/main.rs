@@ -22,3 +22,4 @@ mod requesting;
 mod resolving;
 mod sending;
 mod tool;
+mod working;

@@ -13,7 +13,10 @@ mod common;
 mod support;
 
 mod calendar;
+mod http;
+mod large;
 mod money;
 mod once;
+mod preview;
 mod scene;
 mod tool;

@@ -1,21 +1,19 @@
 //! Where the money goes.
 
+use aegis::merchant::MerchantStatus;
+use aegis::onboarding::{self, Call};
 use aegis::postgres::settlements;
-use aegis::settlement::{self, Scope};
 use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use crate::common::merchant::{TERMS, merchant};
+use crate::common::ledger::read_wallet;
+use crate::common::merchant::{TERMS, merchant, office, tester};
 use crate::common::payment;
-use crate::scene::{PLAIN, Scene};
+use crate::scene::{PLAIN, Scene, with};
 
 const DAY: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 const NEXT: OffsetDateTime = datetime!(2026-11-21 00:00 UTC);
-
-fn with(members: &str) -> String {
-    PLAIN.replacen('{', &format!("{{{members},"), 1)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn net_and_reserve_leave_pending_and_the_reserve_follows_when_its_time_comes() {
@@ -48,35 +46,6 @@ async fn net_and_reserve_leave_pending_and_the_reserve_follows_when_its_time_com
         .await
         .unwrap();
     assert!(found.unwrap().reserves[0].released_at.is_some());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_preview_says_what_a_run_then_does() {
-    let scene = Scene::new(&with(r#""reserve": {"basis_points": 333, "days": 7}"#)).await;
-    for amount in [101, 5_077, 33] {
-        scene.paid(amount, DAY).await;
-    }
-    let scope = Scope {
-        merchant: None,
-        at: NEXT,
-        by: "tester".to_owned(),
-    };
-    let mut conn = scene.pool.acquire().await.unwrap();
-    let work = settlement::preview(&mut conn, &scene.ledger, &scope)
-        .await
-        .unwrap();
-    assert_eq!(
-        scene.balance("pending").await,
-        5_211,
-        "a preview moves nothing"
-    );
-    let settled = scene.settle(NEXT).await;
-    assert_eq!(work.periods.len(), 1);
-    let (seen, done) = (&work.periods[0], &settled[0]);
-    assert_eq!(seen.payments, done.payments);
-    assert_eq!(seen.split.amount, done.amount);
-    assert_eq!(seen.split.reserved, done.reserved);
-    assert_eq!(seen.split.released, done.released);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,6 +103,42 @@ async fn currencies_and_merchants_are_settled_apart() {
         .map(|s| (s.merchant.as_str(), s.currency.code(), s.amount))
         .collect();
     assert_eq!(found, [("acme", "NGN", 70), ("bolt", "KES", 9)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_currency_of_a_merchant_is_settled_by_itself_and_one_owed_in_another_is_not_paid() {
+    let scene = Scene::new(PLAIN).await;
+    scene.agree_in("KES", PLAIN).await;
+    scene.owes(50).await;
+    scene.paid(20, DAY).await;
+    payment::paid(&scene.pool, &scene.ledger, "acme", "KES", 1_000, DAY).await;
+    scene.settle(NEXT).await;
+    assert_eq!(scene.purses().await, [0, 0, 0, -30]);
+    let kes = read_wallet(&scene.pool, &scene.ledger, "merchant:acme:available", "KES").await;
+    assert_eq!(kes.balance, 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_merchant_is_settled_like_any_other() {
+    let scene = Scene::new(PLAIN).await;
+    scene.paid(70, DAY).await;
+    let (office, actor, id) = (office(), tester(), "acme".parse().unwrap());
+    let call = Call {
+        office: &office,
+        ledger: &scene.ledger,
+        actor: &actor,
+        now: OffsetDateTime::now_utc(),
+    };
+    let frozen = onboarding::set_status(
+        &scene.pool,
+        call,
+        &id,
+        MerchantStatus::Frozen,
+        "ticket 4711",
+    );
+    assert!(frozen.await.unwrap().is_some());
+    scene.settle(NEXT).await;
+    assert_eq!(scene.purses().await, [0, 70, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

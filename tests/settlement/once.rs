@@ -1,5 +1,6 @@
 //! Once, from wherever and however often it is started.
 
+use aegis::postgres::settlement_gate;
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -81,4 +82,47 @@ async fn a_run_that_is_stopped_says_so_and_the_next_one_does_the_rest() {
     assert_eq!(report.settled, 1);
     assert_eq!(scene.settle(scope.at).await.len(), 1);
     assert_eq!(scene.purses().await, [0, 3, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_credited_while_a_run_waits_is_settled_with_its_period() {
+    let scene = Scene::new(PLAIN).await;
+    scene.paid(70, DAY).await;
+    let (acme, ngn) = ("acme".parse().unwrap(), "NGN".parse().unwrap());
+    let mut crediting = scene.database.pool().begin().await.unwrap();
+    settlement_gate::share(&mut crediting, scene.ledger.id, &acme, ngn)
+        .await
+        .unwrap();
+    let credited = async {
+        scene.database.wait_until_blocked().await;
+        scene.paid(7, DAY).await;
+        crediting.commit().await.unwrap();
+    };
+    let (settled, ()) = tokio::join!(scene.settle(NEXT), credited);
+    assert_eq!((settled[0].payments, settled[0].amount), (2, 77));
+    assert_eq!(scene.purses().await, [0, 77, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_back_while_a_run_takes_the_payments_is_not_settled() {
+    let scene = Scene::new(PLAIN).await;
+    scene.paid(100, DAY).await;
+    let id = scene.paid(70, DAY).await;
+    let mut refund = scene.database.pool().begin().await.unwrap();
+    scene.gives_back_within(&mut refund, id, 30).await;
+    let refunded = async {
+        scene.database.wait_until_blocked().await;
+        refund.commit().await.unwrap();
+    };
+    let (settled, ()) = tokio::join!(scene.settle(NEXT), refunded);
+    assert_eq!((settled[0].payments, settled[0].amount), (2, 140));
+    assert_eq!(scene.purses().await, [0, 140, 0, 0]);
+    assert_eq!(scene.unsettled().await, 0);
+    let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM payments WHERE settlement_id = $1")
+        .bind(settled[0].id)
+        .fetch_one(&scene.pool)
+        .await
+        .unwrap();
+    assert_eq!(taken, 2);
+    assert!(scene.settle(NEXT).await.is_empty());
 }

@@ -1,10 +1,12 @@
 //! A ledger with a merchant, and what the tests do to it.
 
+use aegis::engine::{Posting, post_own};
 use aegis::ledger::Ledger;
+use aegis::merchant::{MerchantId, Purse, house};
 use aegis::onboarding::{self, Agreed, Call};
 use aegis::postgres::settlements::Settlement;
 use aegis::settlement::{self, Options, Report, Scope, Step};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,6 +22,11 @@ pub(crate) const PLAIN: &str = r#"{
     "settlement": {"days": 1, "calendar": "calendar", "time_zone": "UTC"},
     "payout": {"minimum": 0, "schedule": "manual"}
 }"#;
+
+/// [`PLAIN`] with more.
+pub(crate) fn with(members: &str) -> String {
+    PLAIN.replacen('{', &format!("{{{members},"), 1)
+}
 
 pub(crate) struct Scene {
     pub(crate) database: TestDatabase,
@@ -47,8 +54,13 @@ impl Scene {
 
     /// Agrees with acme on other terms.
     pub(crate) async fn agree(&self, terms: &str) {
+        self.agree_in("NGN", terms).await;
+    }
+
+    /// The same in any currency.
+    pub(crate) async fn agree_in(&self, currency: &str, terms: &str) {
         let (id, terms) = ("acme".parse().unwrap(), terms.parse().unwrap());
-        let (currency, now) = ("NGN".parse().unwrap(), OffsetDateTime::now_utc());
+        let (currency, now) = (currency.parse().unwrap(), OffsetDateTime::now_utc());
         let (office, actor) = (office(), tester());
         let call = Call {
             office: &office,
@@ -114,26 +126,36 @@ impl Scene {
     /// What an unsettled payment gives back out of pending, more than it brought or not.
     pub(crate) async fn gives_back(&self, id: Uuid, amount: i64) {
         let mut transaction = self.pool.begin().await.unwrap();
+        self.gives_back_within(&mut transaction, id, amount).await;
+        transaction.commit().await.unwrap();
+    }
+
+    /// The same within a transaction of the caller's.
+    pub(crate) async fn gives_back_within(&self, conn: &mut PgConnection, id: Uuid, amount: i64) {
         sqlx::query("UPDATE payments SET unsettled = unsettled - $2 WHERE id = $1")
             .bind(id)
             .bind(amount)
-            .execute(&mut *transaction)
+            .execute(&mut *conn)
             .await
             .unwrap();
-        let (currency, merchant) = ("NGN".parse().unwrap(), "acme".parse().unwrap());
-        let merchant: aegis::merchant::MerchantId = merchant;
-        let posting = aegis::engine::Posting::new(&format!("test:back:{}", Uuid::now_v7()))
-            .leg(
-                merchant.wallet(aegis::merchant::Purse::Pending),
-                currency,
-                -amount,
-            )
-            .leg(aegis::merchant::house::psp("paystack"), currency, amount);
-        aegis::engine::post_own(&mut transaction, &self.ledger, vec![posting], "t")
-            .await
-            .unwrap()
-            .expect("the ledger takes it");
+        self.takes(conn, Purse::Pending, amount).await;
+    }
+
+    /// A chargeback of money that was paid out before, of which the merchant owes so much.
+    pub(crate) async fn owes(&self, amount: i64) {
+        let mut transaction = self.pool.begin().await.unwrap();
+        self.takes(&mut transaction, Purse::Owed, amount).await;
         transaction.commit().await.unwrap();
+    }
+
+    async fn takes(&self, conn: &mut PgConnection, purse: Purse, amount: i64) {
+        let merchant: MerchantId = "acme".parse().unwrap();
+        let currency = "NGN".parse().unwrap();
+        let posting = Posting::new(&format!("test:back:{}", Uuid::now_v7()))
+            .leg(merchant.wallet(purse), currency, -amount)
+            .leg(house::psp("paystack"), currency, amount);
+        let posted = post_own(conn, &self.ledger, vec![posting], "t").await;
+        posted.unwrap().expect("the ledger takes it");
     }
 
     pub(crate) async fn events(&self, event_type: &str) -> i64 {

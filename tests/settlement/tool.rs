@@ -58,6 +58,10 @@ async fn a_day_in_the_future_and_what_is_not_there_are_refused_in_words() {
     let none = "00000000-0000-7000-8000-000000000000";
     let shown = tool(&scene, &["settlement", "show", none]).exits(3);
     shown.says("settlement_not_found");
+    for verb in ["preview", "run"] {
+        let nobody = tool(&scene, &["settlement", verb, "--merchant", "nobody"]);
+        nobody.exits(3).says("merchant_not_found");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,6 +206,15 @@ impl Daemon {
         }
     }
 
+    /// Whether any line holds these words, in whatever place.
+    pub(crate) fn log_holds(&self, words: &str) -> bool {
+        self.log
+            .lines
+            .borrow()
+            .iter()
+            .any(|line| line.contains(words))
+    }
+
     /// Whether a line with this message is there.
     pub(crate) fn has_logged(&self, message: &str) -> bool {
         position(&self.log.lines.borrow(), message).is_some()
