@@ -3,6 +3,7 @@
 //! Names and shapes stand in the interface's documentation and stay.
 
 mod dead_letters;
+mod payouts;
 mod replays;
 
 use std::num::ParseIntError;
@@ -19,6 +20,7 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
+pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 
 /// A wallet.

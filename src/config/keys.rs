@@ -462,6 +462,51 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long a call to Paystack may take before its outcome counts as unknown.",
     },
     Key {
+        name: "payouts.calls_max",
+        variable: "PAYOUTS_CALLS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 64,
+            unit: "calls",
+            at: |c| &mut c.payouts.calls_max,
+        },
+        help: "Calls to the PSP about payouts at once.",
+    },
+    Key {
+        name: "payouts.poll_ms",
+        variable: "PAYOUTS_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payouts.poll,
+        },
+        help: "How long the payouts' worker sleeps when nothing is due and nobody wakes it.",
+    },
+    Key {
+        name: "payouts.ask_every_ms",
+        variable: "PAYOUTS_ASK_EVERY_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payouts.ask_every,
+        },
+        help: "How often the PSP is asked about a payout once the waits of the schedule are over.",
+    },
+    Key {
+        name: "payouts.settling_ms",
+        variable: "PAYOUTS_SETTLING_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payouts.settling,
+        },
+        help: "How long after a call without an answer the PSP's word counts that it doesn't know a \
+               payout. Then the payout is sent again, under the same reference.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

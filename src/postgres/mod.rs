@@ -13,6 +13,7 @@ pub mod ledgers;
 pub mod merchants;
 pub mod migrate;
 pub mod outbox;
+pub mod payouts;
 pub mod posting;
 pub mod psp_references;
 pub mod retries;
@@ -23,6 +24,7 @@ pub mod wallets;
 
 use std::time::Duration;
 
+pub(crate) use transact::{ATTEMPTS_MAX, atomically};
 pub use transact::{Undone, transact};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};

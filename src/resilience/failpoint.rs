@@ -24,6 +24,18 @@ pub const CONSUMER_BURIED: &str = "consumer.buried";
 pub const LETTERS_INDEXED: &str = "letters.indexed";
 /// A dead letter is published again, and not marked.
 pub const REPLAY_PUBLISHED: &str = "replay.published";
+/// A payout is asked for, and not committed.
+pub const PAYOUT_REQUESTS: &str = "payout.requests";
+/// A payout is committed, and nobody knows yet.
+pub const PAYOUT_REQUESTED: &str = "payout.requested";
+/// A payout's attempt is committed, and the PSP not called.
+pub const PAYOUT_CALLS: &str = "payout.calls";
+/// The PSP has answered, and nothing of it is written.
+pub const PAYOUT_CALLED: &str = "payout.called";
+/// What the PSP answered is written, and not committed.
+pub const PAYOUT_CONCLUDES: &str = "payout.concludes";
+/// What the PSP answered is committed, and nobody knows yet.
+pub const PAYOUT_CONCLUDED: &str = "payout.concluded";
 
 /// All places, so that a wrong name is found.
 pub const ALL: &[&str] = &[
@@ -37,6 +49,12 @@ pub const ALL: &[&str] = &[
     CONSUMER_BURIED,
     LETTERS_INDEXED,
     REPLAY_PUBLISHED,
+    PAYOUT_REQUESTS,
+    PAYOUT_REQUESTED,
+    PAYOUT_CALLS,
+    PAYOUT_CALLED,
+    PAYOUT_CONCLUDES,
+    PAYOUT_CONCLUDED,
 ];
 
 /// The process is at this place.
