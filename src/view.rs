@@ -4,6 +4,8 @@
 
 mod dead_letters;
 mod payouts;
+mod payments;
+mod refunds;
 mod replays;
 
 use std::num::ParseIntError;
@@ -21,6 +23,8 @@ pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
+pub use payments::PaymentView;
+pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 
 /// A wallet.

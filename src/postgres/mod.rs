@@ -14,13 +14,17 @@ pub mod merchants;
 pub mod migrate;
 pub mod outbox;
 pub mod payouts;
+pub mod payments;
 pub mod posting;
 pub mod psp_references;
+pub mod refunds;
 pub mod retries;
+pub mod settlement_gate;
 mod transact;
 pub mod transactions;
 pub mod verify;
 pub mod wallets;
+pub mod webhooks;
 
 use std::time::Duration;
 

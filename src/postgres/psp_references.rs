@@ -1,9 +1,12 @@
 //! The names that PSPs know payments and payouts by, over all ledgers.
 
+use std::collections::HashMap;
+
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::unreadable;
+use super::{storable, unreadable};
 use crate::ledger::Ledger;
 
 /// What a reference stands for.
@@ -72,16 +75,35 @@ pub async fn find(
     psp: &str,
     reference: &str,
 ) -> sqlx::Result<Option<Subject>> {
-    let row = sqlx::query(
-        "SELECT r.kind, r.subject_id, l.id, l.name
+    let mut found = find_all(conn, psp, &[reference]).await?;
+    Ok(found.remove(reference))
+}
+
+/// What references stand for; those that are nothing of ours are left out.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn find_all(
+    conn: &mut PgConnection,
+    psp: &str,
+    references: &[&str],
+) -> sqlx::Result<HashMap<String, Subject>> {
+    let references: Vec<_> = references.iter().map(|text| storable(text)).collect();
+    sqlx::query(
+        "SELECT r.reference, r.kind, r.subject_id, l.id, l.name
          FROM psp_references r JOIN ledgers l ON l.id = r.ledger_id
-         WHERE r.psp = $1 AND r.reference = $2",
+         WHERE r.psp = $1 AND r.reference = ANY($2)",
     )
     .bind(psp)
-    .bind(reference)
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
+    .bind(references)
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(|row| Ok((row.try_get("reference")?, subject_of(row)?)))
+    .collect()
+}
+
+fn subject_of(row: &PgRow) -> sqlx::Result<Subject> {
     let (kind, name): (&str, &str) = (row.try_get("kind")?, row.try_get("name")?);
     let kind = [SubjectKind::Payment, SubjectKind::Payout]
         .into_iter()
@@ -92,5 +114,5 @@ pub async fn find(
         name: name.parse().map_err(|_| unreadable("ledger", name))?,
     };
     let id = row.try_get("subject_id")?;
-    Ok(Some(Subject { ledger, kind, id }))
+    Ok(Subject { ledger, kind, id })
 }

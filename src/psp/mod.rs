@@ -98,4 +98,10 @@ pub trait Psp: Send + Sync {
     /// # Errors
     /// [`WebhookError`]; what the provider did not sign is not looked into.
     fn webhook(&self, body: &[u8], signature: Option<&str>) -> Result<WebhookEvent, WebhookError>;
+
+    /// Reads a webhook whose signature was checked when it came in.
+    ///
+    /// # Errors
+    /// [`WebhookError::Unreadable`].
+    fn read_webhook(&self, body: &[u8]) -> Result<WebhookEvent, WebhookError>;
 }

@@ -28,6 +28,20 @@ pub enum Subject {
     Other,
 }
 
+impl Subject {
+    /// The caller's name for it, or for the payment that it belongs to.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Payment(payment) => Some(&payment.reference),
+            Self::Transfer(transfer) => Some(&transfer.reference),
+            Self::Refund(refund) => refund.payment_reference.as_deref(),
+            Self::Dispute(dispute) => Some(&dispute.payment_reference),
+            Self::Other => None,
+        }
+    }
+}
+
 /// Why a webhook is not taken. None of them tells what was in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {

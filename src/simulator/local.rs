@@ -213,6 +213,10 @@ impl Psp for LocalPsp {
     fn webhook(&self, body: &[u8], signature: Option<&str>) -> Result<WebhookEvent, WebhookError> {
         self.reader.webhook(body, signature)
     }
+
+    fn read_webhook(&self, body: &[u8]) -> Result<WebhookEvent, WebhookError> {
+        self.reader.read_webhook(body)
+    }
 }
 
 fn payment_of(record: &PaymentRecord) -> Payment {

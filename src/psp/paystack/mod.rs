@@ -365,6 +365,10 @@ impl Psp for Paystack {
     fn webhook(&self, body: &[u8], signature: Option<&str>) -> Result<WebhookEvent, WebhookError> {
         webhook::read(&self.shared.secret_key, body, signature)
     }
+
+    fn read_webhook(&self, body: &[u8]) -> Result<WebhookEvent, WebhookError> {
+        webhook::event(body)
+    }
 }
 
 fn taken(reference: &str) -> PspError {

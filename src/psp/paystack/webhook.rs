@@ -42,7 +42,12 @@ pub(super) fn read(
     // In constant time.
     mac.verify_slice(&signature)
         .map_err(|_| WebhookError::Forged)?;
-    event(body).map_err(|reason| WebhookError::Unreadable {
+    event(body)
+}
+
+/// Reads what was checked before.
+pub(super) fn event(body: &[u8]) -> Result<WebhookEvent, WebhookError> {
+    parsed(body).map_err(|reason| WebhookError::Unreadable {
         id: format!("sha256:{}", hash(body)),
         reason,
     })
@@ -62,7 +67,7 @@ struct Envelope {
     data: Option<Box<RawValue>>,
 }
 
-fn event(body: &[u8]) -> Result<WebhookEvent, String> {
+fn parsed(body: &[u8]) -> Result<WebhookEvent, String> {
     let envelope: Envelope = serde_json::from_slice(body).map_err(|error| json_problem(&error))?;
     let kind = envelope.event;
     let data = envelope.data.as_ref().map_or("null", |data| data.get());

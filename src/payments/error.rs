@@ -1,0 +1,59 @@
+//! Why something about a payment could not be done.
+
+use uuid::Uuid;
+
+use crate::engine::PostError;
+use crate::ledger::Rejection;
+use crate::postgres::{Failure, Undone, classify};
+use crate::psp::PspError;
+use crate::terms::BeyondCalendar;
+
+/// An error. A rule's no to a request is [`super::Created::Rejected`].
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The money could not be moved.
+    #[error("the transactions of payments can't be posted: {0}")]
+    Post(#[from] PostError),
+    /// The ledger says no to a credit: its wallets are not as the merchant's making left them.
+    #[error("the ledger does not take the credit ({0}); see to the wallet, it is tried again")]
+    Refused(Rejection),
+    /// The terms say no day for it.
+    #[error("payment {id} counts for no day: {source}")]
+    Calendar {
+        /// The payment.
+        id: Uuid,
+        /// Why not.
+        source: BeyondCalendar,
+    },
+    /// The PSP did not answer a question.
+    #[error("the PSP was asked and did not answer: {0}; ask again later")]
+    Psp(#[from] PspError),
+}
+
+impl PaymentError {
+    /// Whether the database is away, so that trying something else is of no use now.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        let lost =
+            |error: &sqlx::Error| matches!(classify(error), Failure::Lost | Failure::Exhausted);
+        match self {
+            Self::Database(error) => lost(error),
+            Self::Post(PostError::Database(error)) => lost(error),
+            Self::Post(error) => error.is_transient(),
+            Self::Refused(_) | Self::Calendar { .. } | Self::Psp(_) => false,
+        }
+    }
+}
+
+impl Undone for PaymentError {
+    fn is_undone(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_undone(),
+            Self::Post(PostError::Database(error)) => error.is_undone(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! What the PSP says of refunds: which of them are ours, and which were made there.
+//!
+//! | it has | it is |
+//! |---|---|
+//! | our id as its note | ours |
+//! | an id of the PSP's that is known | that one |
+//! | no note, and the sum of one of ours that may have been sent | that one: nothing is sent twice |
+//! | anything else | made at the PSP |
+//!
+//! A webhook of Paystack's about a refund has neither id nor note. It has the PSP's list looked up.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::apply::News;
+use super::case::{Case, changed};
+use super::timing::{later, whole};
+use super::{Applied, Options, Origin, Refund, RefundError, RefundStatus};
+use crate::event::EventType;
+use crate::ledger::{Currency, Ledger};
+use crate::merchant::house;
+use crate::postgres::discrepancies::{Class, Finding, Sum};
+use crate::postgres::refunds::lookups::{self, Lookup};
+use crate::postgres::{atomically, payments, refunds};
+use crate::psp::{self, Conclusion, Psp};
+
+/// Takes in what a webhook says of a refund, within the caller's transaction. What doesn't say which
+/// refund it means makes a look at the PSP's list due.
+///
+/// # Errors
+/// [`RefundError`]; the transaction is then to be rolled back. [`RefundError::NotPaid`] and
+/// [`RefundError::UnderWay`] pass by themselves: it is to be tried again.
+pub async fn apply_refund(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    payment_id: Uuid,
+    said: &psp::Refund,
+    now: OffsetDateTime,
+) -> Result<Applied, RefundError> {
+    let mut case = Case::open(conn, options, ledger, payment_id, whole(now)).await?;
+    if !case.payment.status.is_paid() {
+        return Err(RefundError::NotPaid(payment_id));
+    }
+    if said.id.is_none() && case.noted(said).is_none() {
+        let psp = &case.payment.psp;
+        lookups::wish(conn, ledger.id, payment_id, psp, case.now).await?;
+        return Ok(Applied::Done);
+    }
+    let (applied, _) = case.take_in_entry(conn, said, "webhook").await?;
+    Ok(applied)
+}
+
+/// Does one look at the PSP's list that is due: whether there was one.
+///
+/// # Errors
+/// [`RefundError`]. Where the PSP does not answer, that is written down, and no error.
+pub async fn look_up<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    now: OffsetDateTime,
+) -> Result<bool, RefundError> {
+    let now = whole(now);
+    let lease_until = later(now, options.timing.lease);
+    let name = &options.psp_name;
+    let taken: Result<_, RefundError> = atomically!(pool, |conn| take(conn, name, lease_until, now));
+    let Some((lookup, psp_id)) = taken? else {
+        return Ok(false);
+    };
+    let clock = Instant::now();
+    let list = psp.refunds_of(psp_id.as_deref().unwrap_or_default()).await;
+    let now = later(now, clock.elapsed());
+    let done: Result<bool, RefundError> = match &list {
+        Ok(list) => atomically!(pool, |conn| read(conn, options, &lookup, list, now)),
+        Err(error) => Err(error.clone().into()),
+    };
+    let wait = options.timing.wait(&options.schedule, lookup.waits, None);
+    let again = Some(later(now, wait));
+    let (next, told) = match done {
+        Ok(false) => (None, None),
+        // Something of it is not at its end there.
+        Ok(true) => (again, None),
+        Err(error @ (RefundError::Database(_) | RefundError::Post(_))) => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, payment = %lookup.payment_id, "a payment's refunds wait");
+            (again, Some(error.to_string()))
+        }
+    };
+    let put_back: Result<(), RefundError> =
+        atomically!(pool, |conn| put_back(conn, &lookup, next, told.as_deref()));
+    put_back?;
+    Ok(true)
+}
+
+async fn take(
+    conn: &mut PgConnection,
+    psp: &str,
+    lease_until: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<Option<(Lookup, Option<String>)>, RefundError> {
+    let Some(lookup) = lookups::take(conn, psp, lease_until, now).await? else {
+        return Ok(None);
+    };
+    let payment = payments::find(conn, lookup.ledger.id, lookup.payment_id).await?;
+    Ok(Some((lookup, payment.and_then(|payment| payment.psp_id))))
+}
+
+async fn put_back(
+    conn: &mut PgConnection,
+    lookup: &Lookup,
+    next: Option<OffsetDateTime>,
+    told: Option<&str>,
+) -> Result<(), RefundError> {
+    Ok(lookups::put_back(conn, lookup, next, told).await?)
+}
+
+/// Whether the list is to be read again, since what was made at the PSP has not ended there.
+async fn read(
+    conn: &mut PgConnection,
+    options: &Options,
+    lookup: &Lookup,
+    list: &[psp::Refund],
+    now: OffsetDateTime,
+) -> Result<bool, RefundError> {
+    let id = lookup.payment_id;
+    let mut case = Case::open(conn, options, &lookup.ledger, id, now).await?;
+    case.take_in_list(conn, list).await?;
+    let is_unended = |refund: &Refund| {
+        let word = refund.psp_status.as_deref().map(psp::RefundStatus::from_word);
+        refund.origin == Origin::Psp
+            && word.is_some_and(|word| word.conclusion() == Conclusion::Open)
+    };
+    Ok(case.refunds.iter().any(is_unended))
+}
+
+impl Case<'_> {
+    /// Takes in all that the PSP lists: the ids of the refunds of ours that are in it.
+    pub(super) async fn take_in_list(
+        &mut self,
+        conn: &mut PgConnection,
+        list: &[psp::Refund],
+    ) -> Result<BTreeSet<Uuid>, RefundError> {
+        let mut seen = BTreeSet::new();
+        for entry in list {
+            let (_, ours) = self.take_in_entry(conn, entry, "query").await?;
+            seen.extend(ours);
+        }
+        Ok(seen)
+    }
+
+    /// Takes in one refund that the PSP tells of, and which of ours it is.
+    async fn take_in_entry(
+        &mut self,
+        conn: &mut PgConnection,
+        entry: &psp::Refund,
+        source: &str,
+    ) -> Result<(Applied, Option<Uuid>), RefundError> {
+        let noted = self.noted(entry).cloned();
+        let is_second = noted.as_ref().is_some_and(|refund| {
+            let known = refund.psp_id.as_ref().zip(entry.id.as_ref());
+            known.is_some_and(|(known, new)| known != new)
+        });
+        if is_second {
+            let applied = self.made_there(conn, entry, source).await?;
+            if applied == Applied::Done {
+                self.finding(conn, Class::Duplicate, entry, source).await?;
+            }
+            return Ok((applied, None));
+        }
+        match noted.or_else(|| self.matching(entry).cloned()) {
+            Some(ours) => {
+                let news = News::seen(entry, source);
+                let (_, applied) = self.learn(conn, &ours, &news).await?;
+                Ok((applied, Some(ours.id)))
+            }
+            None => Ok((self.made_there(conn, entry, source).await?, None)),
+        }
+    }
+
+    /// The refund of ours whose id is the note.
+    fn noted(&self, entry: &psp::Refund) -> Option<&Refund> {
+        let id: Uuid = entry.merchant_note.as_deref()?.trim().parse().ok()?;
+        let ours = |refund: &&Refund| refund.id == id && refund.origin == Origin::Request;
+        self.refunds.iter().find(ours)
+    }
+
+    fn matching(&self, entry: &psp::Refund) -> Option<&Refund> {
+        let mut ours = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.origin == Origin::Request);
+        let known = |refund: &&Refund| entry.id.is_some() && refund.psp_id == entry.id;
+        if let Some(known) = ours.clone().find(known) {
+            return Some(known);
+        }
+        let is_there_already = self.made_at_psp(entry).is_some();
+        let has_note = entry.merchant_note.as_deref().is_some_and(|n| !n.trim().is_empty());
+        if is_there_already || has_note {
+            return None;
+        }
+        ours.find(|refund| {
+            let may_be_there = refund.doubtful_until.is_some() || refund.sending_since.is_some();
+            refund.status.is_open()
+                && may_be_there
+                && refund.psp_id.is_none()
+                && (refund.amount, refund.currency) == (entry.amount, entry.currency)
+        })
+    }
+
+    fn made_at_psp(&self, entry: &psp::Refund) -> Option<&Refund> {
+        let id = entry.id.as_ref()?;
+        let there = |refund: &&Refund| {
+            refund.origin == Origin::Psp && refund.psp_id.as_ref() == Some(id)
+        };
+        self.refunds.iter().find(there)
+    }
+
+    /// Books a refund that was made at the PSP, as it happened.
+    async fn made_there(
+        &mut self,
+        conn: &mut PgConnection,
+        entry: &psp::Refund,
+        source: &str,
+    ) -> Result<Applied, RefundError> {
+        if let Some(known) = self.made_at_psp(entry).cloned() {
+            return self.heard_again(conn, known, entry, source).await;
+        }
+        if entry.currency != self.payment.currency {
+            return self.finding(conn, Class::Currency, entry, source).await;
+        }
+        let mut refund = Refund {
+            psp_id: entry.id.clone(),
+            psp_status: Some(entry.status.as_str().to_owned()),
+            ..self.blank(Origin::Psp, entry.amount)
+        };
+        if entry.status.conclusion() == Conclusion::Undone {
+            if entry.amount <= 0 {
+                return Ok(Applied::Ignored);
+            }
+            // Written down, so that older news of it move nothing.
+            refund.status = RefundStatus::Failed;
+            refunds::insert(conn, self.ledger.id, &refund, None).await?;
+            self.put(refund);
+            return Ok(Applied::Ignored);
+        }
+        if entry.amount <= 0 || entry.amount > self.left() {
+            if self.has_open() && entry.amount > 0 && entry.amount <= self.payment.amount {
+                return Err(RefundError::UnderWay(self.payment.id));
+            }
+            return self.finding(conn, Class::Amount, entry, source).await;
+        }
+        // It is the merchant's wish, wherever it was made: no chargeback, and no penalty of one.
+        let terms = *self.terms.refund();
+        self.book(conn, refund, &terms).await?;
+        self.write_payment(conn, Some(EventType::PaymentRefunded))
+            .await?;
+        Ok(Applied::Done)
+    }
+
+    /// Books what happened at the PSP: money, row and event. The payment's row is the caller's.
+    pub(super) async fn book(
+        &mut self,
+        conn: &mut PgConnection,
+        mut refund: Refund,
+        terms: &crate::terms::ReversalTerms,
+    ) -> Result<Uuid, RefundError> {
+        let (id, wallets) = (refund.id, self.lock_wallets(conn).await?);
+        refund.borne = self.borne(terms, refund.amount, &wallets)?;
+        let posting = self.take(&refund, "booked", house::psp(&refund.psp));
+        if let Err(rejection) = self.post(conn, posting).await? {
+            return Err(RefundError::Refused { id, rejection });
+        }
+        refunds::insert(conn, self.ledger.id, &refund, None).await?;
+        self.put(refund.clone());
+        self.tell_refund(conn, &refund, EventType::RefundSucceeded)
+            .await?;
+        Ok(id)
+    }
+
+    /// News of a refund that was made at the PSP and is known.
+    async fn heard_again(
+        &mut self,
+        conn: &mut PgConnection,
+        mut refund: Refund,
+        entry: &psp::Refund,
+        source: &str,
+    ) -> Result<Applied, RefundError> {
+        if entry.currency != refund.currency {
+            return self.finding(conn, Class::Currency, entry, source).await;
+        }
+        if entry.amount != refund.amount {
+            return self.finding(conn, Class::Amount, entry, source).await;
+        }
+        let word = refund.psp_status.as_deref().map(psp::RefundStatus::from_word);
+        let before = word.map_or(Conclusion::Open, |word| word.conclusion());
+        match (before, entry.status.conclusion()) {
+            (Conclusion::Open, Conclusion::Done | Conclusion::Open) => {}
+            (Conclusion::Open, Conclusion::Undone) => {
+                return self.undo(conn, refund, entry).await;
+            }
+            (Conclusion::Done, Conclusion::Undone) | (Conclusion::Undone, Conclusion::Done) => {
+                return self.finding(conn, Class::Status, entry, source).await;
+            }
+            _ => return Ok(Applied::Ignored),
+        }
+        if refund.psp_status.as_deref() == Some(entry.status.as_str()) {
+            return Ok(Applied::Ignored);
+        }
+        refund.psp_status = Some(entry.status.as_str().to_owned());
+        refund.updated_at = self.now;
+        refunds::update(conn, self.ledger.id, refund.status, &refund).await?;
+        self.put(refund);
+        Ok(Applied::Ignored)
+    }
+
+    /// A refund that was made at the PSP, and booked, came to nothing.
+    async fn undo(
+        &mut self,
+        conn: &mut PgConnection,
+        mut refund: Refund,
+        entry: &psp::Refund,
+    ) -> Result<Applied, RefundError> {
+        let (id, before) = (refund.id, refund.status);
+        refund.status = RefundStatus::Failed;
+        refund.psp_status = Some(entry.status.as_str().to_owned());
+        refund.updated_at = self.now;
+        let wallets = self.lock_wallets(conn).await?;
+        let posting = self.give_back(&refund, &wallets, house::psp(&refund.psp));
+        if let Err(rejection) = self.post(conn, posting).await? {
+            return Err(RefundError::Refused { id, rejection });
+        }
+        if !refunds::update(conn, self.ledger.id, before, &refund).await? {
+            return Err(changed("refund", id).into());
+        }
+        self.put(refund.clone());
+        self.write_payment(conn, Some(EventType::PaymentRefunded))
+            .await?;
+        self.tell_refund(conn, &refund, EventType::RefundFailed)
+            .await?;
+        Ok(Applied::Done)
+    }
+
+    /// What the PSP tells of a refund that was made there does not fit.
+    async fn finding(
+        &self,
+        conn: &mut PgConnection,
+        class: Class,
+        entry: &psp::Refund,
+        source: &str,
+    ) -> Result<Applied, RefundError> {
+        let sum = |amount: i64, currency: Currency| Sum {
+            amount,
+            currency: currency.code().to_owned(),
+        };
+        let payment = &self.payment;
+        let id = entry.id.as_deref().unwrap_or("without an id");
+        let detail = format!(
+            "the PSP tells of refund {id} of {} {}, {}; of payment {}, {} of {} {} are left",
+            entry.amount,
+            entry.currency,
+            entry.status,
+            payment.id,
+            self.left(),
+            payment.amount,
+            payment.currency
+        );
+        let status = entry.status.as_str();
+        let identity = format!("{}:refund:{id}:{status}:{}", payment.psp, entry.amount);
+        let finding = Finding {
+            class,
+            source,
+            identity: &identity,
+            psp: Some(&payment.psp),
+            reference: Some(&payment.reference),
+            subject: Some(("payment", payment.id)),
+            expected: Some(sum(self.left(), payment.currency)),
+            found: Some(sum(entry.amount, entry.currency)),
+            detail: &detail,
+            occurred_at: None,
+        };
+        self.amiss(conn, &finding).await?;
+        Ok(Applied::Discrepancy)
+    }
+}

@@ -1,0 +1,98 @@
+//! When the PSP is called, and whether its word lets a refund be sent again. No clock.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::postgres::refunds::{Refund, RefundStatus};
+use crate::resilience::backoff::Schedule;
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To send the refund.
+    Send,
+    /// To read the PSP's list.
+    Ask,
+}
+
+/// Waits of refunds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The wait once the schedule's are over, without end.
+    pub poll: Duration,
+    /// After how long a call that nobody came back from is given up for lost. Longer than a call may
+    /// take.
+    pub lease: Duration,
+    /// How long after a call that may have sent a refund the PSP's list counts that doesn't show it:
+    /// a request that is still on its way arrives before. A PSP would take it twice.
+    pub settling: Duration,
+    /// For how long such a list counts.
+    pub fresh: Duration,
+}
+
+impl Default for Timing {
+    /// 5 min, 1 min, 5 min, 1 min.
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(300),
+            lease: Duration::from_secs(60),
+            settling: Duration::from_secs(300),
+            fresh: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Timing {
+    /// What is to be done about an open refund when its time has come.
+    #[must_use]
+    pub fn step(&self, refund: &Refund, now: OffsetDateTime) -> Option<Step> {
+        match refund.status {
+            RefundStatus::Requested => {
+                let was_told_lately = refund
+                    .not_known_at
+                    .is_some_and(|told| now <= later(told, self.fresh));
+                match refund.doubtful_until {
+                    // Once a call may have sent it, each further one follows a fresh list.
+                    Some(_) if !was_told_lately => Some(Step::Ask),
+                    _ => Some(Step::Send),
+                }
+            }
+            RefundStatus::Sent | RefundStatus::Unknown => Some(Step::Ask),
+            RefundStatus::Succeeded | RefundStatus::Failed => None,
+        }
+    }
+
+    /// Whether a refund may be sent again on a list without it that was asked for at this time.
+    #[must_use]
+    pub fn may_send(&self, refund: &Refund, asked_at: OffsetDateTime) -> bool {
+        refund
+            .doubtful_until
+            .is_none_or(|until| asked_at >= later(until, self.settling))
+    }
+
+    /// The wait after so many of them; at least so long as the PSP asked for.
+    #[must_use]
+    pub fn wait(&self, schedule: &Schedule, waits: i32, asked_for: Option<Duration>) -> Duration {
+        let failures = u32::try_from(waits).unwrap_or(0).saturating_add(1);
+        let wait = schedule.delay_after(failures).unwrap_or(self.poll);
+        wait.max(asked_for.unwrap_or_default()).min(WAIT_MAX)
+    }
+}
+
+/// No PSP is waited for longer, whatever it asks for.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// The time so much later; the last one there is where the calendar ends.
+pub(super) fn later(time: OffsetDateTime, by: Duration) -> OffsetDateTime {
+    time::Duration::try_from(by)
+        .ok()
+        .and_then(|by| time.checked_add(by))
+        .map_or(time, whole)
+}
+
+/// The time as PostgreSQL keeps it, in microseconds.
+pub(super) fn whole(time: OffsetDateTime) -> OffsetDateTime {
+    let micros = time.microsecond().saturating_mul(1_000);
+    time.replace_nanosecond(micros).unwrap_or(time)
+}

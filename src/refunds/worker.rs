@@ -1,0 +1,83 @@
+//! Refunds that are due, and looks at the PSP's lists that are: one step after the other. Several
+//! workers, and several daemons, may run.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::advance::{Begun, begin, carry_out};
+use super::{Options, RefundError, look_up};
+use crate::ledger::Ledger;
+use crate::postgres::{atomically, refunds};
+use crate::psp::Psp;
+use crate::resilience::backoff::Reconnect;
+
+/// Does one thing that is due: whether there was one. Skips what is in other hands, and holds no
+/// transaction while the PSP is called.
+///
+/// # Errors
+/// [`RefundError`].
+pub async fn work_once<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    now: OffsetDateTime,
+) -> Result<bool, RefundError> {
+    let taken: Result<Option<(Ledger, Begun)>, RefundError> =
+        atomically!(pool, |conn| take(conn, options, now));
+    match taken? {
+        Some((ledger, Begun::Call(call))) => {
+            carry_out(pool, options, psp, &ledger, *call).await?;
+            Ok(true)
+        }
+        Some((_, Begun::Nothing(_))) => Ok(true),
+        None => look_up(pool, options, psp, now).await,
+    }
+}
+
+async fn take(
+    conn: &mut PgConnection,
+    options: &Options,
+    now: OffsetDateTime,
+) -> Result<Option<(Ledger, Begun)>, RefundError> {
+    let Some((ledger, refund)) = refunds::next_due(conn, &options.psp_name, now).await? else {
+        return Ok(None);
+    };
+    let begun = begin(conn, options, &ledger, refund, false, now).await?;
+    Ok(Some((ledger, begun)))
+}
+
+/// Sees to refunds until it is stopped; the call under way is waited for. `due` wakes it, and it
+/// looks by itself each `poll`.
+pub async fn run<P: Psp>(
+    pool: PgPool,
+    options: Options,
+    psp: P,
+    due: &Notify,
+    poll: Duration,
+    stop: CancellationToken,
+) {
+    let mut reconnect = Reconnect::default();
+    while !stop.is_cancelled() {
+        let now = OffsetDateTime::now_utc();
+        let wait = match work_once(&pool, &options, &psp, now).await {
+            Ok(true) => {
+                reconnect.reset();
+                continue;
+            }
+            Ok(false) => poll,
+            Err(error) => {
+                tracing::warn!(%error, psp = psp.name(), "refunds wait");
+                reconnect.next_delay()
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = due.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
