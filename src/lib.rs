@@ -21,6 +21,7 @@ pub mod payments;
 pub mod payouts;
 pub mod postgres;
 pub mod psp;
+pub mod reconcile;
 pub mod refunds;
 pub mod resilience;
 pub mod settlement;

@@ -17,6 +17,7 @@ pub mod payments;
 pub mod payouts;
 pub mod posting;
 pub mod psp_references;
+pub mod reconciliations;
 pub mod refunds;
 pub mod retries;
 pub mod settlement_gate;
