@@ -9,6 +9,7 @@ mod payouts;
 mod refunds;
 mod replays;
 mod settlements;
+mod trace;
 
 use std::num::ParseIntError;
 
@@ -34,6 +35,7 @@ pub use settlements::{
     DuePeriodView, DueReserveView, ReserveView, SettlementFailedView, SettlementLeftView,
     SettlementRunView, SettlementView, SettlementWorkView,
 };
+pub use trace::{MomentView, ThingView, TraceView};
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]
