@@ -39,6 +39,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
+    /// Payout runs.
+    pub payout_run: PayoutRunConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -176,6 +178,21 @@ pub struct PaystackConfig {
     pub base_url: String,
     /// What one call may take, connecting included.
     pub timeout: Duration,
+}
+
+/// Payout runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayoutRunConfig {
+    /// Minor units of its currency above which a run waits for a second person; 0: none.
+    pub approval_above_minor: u64,
+    /// Payouts above which a run waits for a second person; 0: none.
+    pub approval_above_count: u32,
+    /// Payouts of one run at work at once, 1 to 64.
+    pub payouts_at_once: usize,
+    /// Calls to the PSP that one run makes in a second at most, 1 to 10000.
+    pub calls_per_second: u32,
+    /// How long a run stays with payouts that are not at their ends.
+    pub patience: Duration,
 }
 
 /// Logs.

@@ -13,6 +13,7 @@ pub mod ledgers;
 pub mod merchants;
 pub mod migrate;
 pub mod outbox;
+pub mod payout_runs;
 pub mod posting;
 pub mod psp_references;
 pub mod retries;
