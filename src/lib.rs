@@ -17,6 +17,8 @@ pub mod ledger;
 pub mod merchant;
 pub mod onboarding;
 pub mod outbox;
+pub mod payout_runs;
+pub mod payouts;
 pub mod postgres;
 pub mod psp;
 pub mod resilience;

@@ -3,6 +3,8 @@
 //! Names and shapes stand in the interface's documentation and stay.
 
 mod dead_letters;
+mod payout_runs;
+mod payouts;
 mod replays;
 
 use std::num::ParseIntError;
@@ -19,7 +21,15 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
+pub use payout_runs::{PayoutRunItemView, PayoutRunView};
+pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -338,7 +348,7 @@ impl StatementLineView {
             kind: line.kind,
             reference: line.reference,
             correlation_id: line.correlation_id,
-            hash: line.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: hex(&line.hash),
         }
     }
 }

@@ -185,6 +185,7 @@ fn no_float_comes_near_money() {
             "src/terms/",
             "src/engine/",
             "src/postgres/",
+            "src/payouts/",
             "src/psp/",
             "src/simulator/books/",
         ];

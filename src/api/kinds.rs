@@ -25,6 +25,14 @@ impl Kind {
     }
 }
 
+/// The kind of a rule's no by its code, which is one of the rejections or stands below with 422.
+pub(super) fn of_rule(code: &str) -> Option<Kind> {
+    let below = ALL.iter().copied();
+    let rejections = RejectionCode::ALL.into_iter().map(Kind::of_rejection);
+    let mut all = below.chain(rejections);
+    all.find(|kind| kind.status == 422 && kind.code == code)
+}
+
 /// Declares the kinds, and [`ALL`] of them.
 macro_rules! kinds {
     ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
@@ -47,6 +55,7 @@ kinds! {
     TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";
+    PAYOUT_NOT_FOUND = 404 "payout_not_found" "There is no such payout";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
     KEY_IN_FLIGHT = 409 "idempotency_key_in_flight" "A request with this key is under way";
@@ -57,11 +66,20 @@ kinds! {
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
     CURRENCY_NEEDED = 422 "currency_needed" "The address has wallets in several currencies";
+    PAYEE_NOT_FOUND = 422 "merchant_not_found" "There is no such merchant";
+    MERCHANT_FROZEN = 422 "merchant_frozen" "The merchant is frozen";
+    CURRENCY_NOT_AGREED = 422 "currency_not_agreed" "The merchant has no terms in the currency";
+    RECIPIENT_MISSING = 422 "recipient_missing" "The merchant has no payout recipient";
+    AMOUNT_BELOW_MINIMUM = 422 "amount_below_minimum" "The payout is below the agreed minimum";
+    PAYOUT_NOT_OPEN = 422 "payout_not_open" "The payout has ended";
+    PAYOUT_NOT_SENT = 422 "payout_not_sent" "The payout was never sent";
+    PAYOUT_BEING_SENT = 422 "payout_being_sent" "The payout is being sent at this moment";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";
     DATABASE_EXHAUSTED = 503 "database_exhausted" "The database has no room to work";
     BUS_UNAVAILABLE = 503 "bus_unavailable" "The bus can't be reached";
+    PSP_NOT_CONFIGURED = 503 "psp_not_configured" "No PSP is configured";
     CONTENDED = 503 "contended" "Other writers were in the way";
     STOPPING = 503 "stopping" "The instance is stopping";
     TIMEOUT = 504 "timeout" "The request took too long";

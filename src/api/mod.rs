@@ -19,6 +19,7 @@ mod idempotency;
 mod kinds;
 mod ledgers;
 mod openapi;
+mod payouts;
 mod posting;
 mod probes;
 mod problem;
@@ -65,6 +66,13 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
+        .route(
+            "/payouts",
+            get(payouts::list).merge(writing(at, payouts::create)),
+        )
+        .route("/payouts/{id}", get(payouts::show))
+        .route("/payouts/{id}/requery", writing(at, payouts::requery))
+        .route("/payouts/{id}/resolve", writing(at, payouts::resolve))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))

@@ -12,7 +12,9 @@ use utoipa::OpenApi;
 
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
-use super::{dead_letters, entries, ledgers, probes, replays, transactions, transfers, wallets};
+use super::{
+    dead_letters, entries, ledgers, payouts, probes, replays, transactions, transfers, wallets,
+};
 use crate::ledger::RejectionCode;
 
 #[derive(OpenApi)]
@@ -36,6 +38,11 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        payouts::create,
+        payouts::list,
+        payouts::show,
+        payouts::requery,
+        payouts::resolve,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -54,6 +61,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "payouts", description = "Money out through a PSP."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -202,9 +210,19 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let names_wallet = path.contains("{wallet}");
     let begins_replay = writes && path.ends_with("/replays");
     let discards = path.ends_with("/discard");
+    let is_payout = path.contains("/payouts/{id}");
+    let makes_payout = writes && path.ends_with("/payouts");
+    let resolves_payout = is_payout && path.ends_with("/resolve");
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
+        (_, "payout_not_found") => is_payout,
+        (_, "psp_not_configured") => makes_payout || (writes && is_payout),
+        (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
+        (_, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => makes_payout,
+        (_, "recipient_missing" | "amount_below_minimum") => makes_payout,
+        (_, "amount_not_positive" | "insufficient_funds") if makes_payout => true,
+        (_, "wallet_frozen") if makes_payout || (writes && is_payout) => true,
         (_, "ledger_not_found") => path.contains("{ledger}"),
         (404, "wallet_not_found") => names_wallet,
         (_, "transaction_not_found") => path.contains("/transactions/{id}"),
@@ -218,8 +236,10 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "currency_needed") => names_wallet,
         (_, "overloaded" | "stopping") => commits,
         (400 | 408 | 413 | 415, _) => writes,
-        (_, "amount_too_large") => commits || (writes && path.ends_with("/wallets")),
-        (_, "currency_unknown") => posts || path.contains("/wallets"),
+        (_, "amount_too_large") => {
+            commits || makes_payout || (writes && path.ends_with("/wallets"))
+        }
+        (_, "currency_unknown") => posts || makes_payout || path.contains("/wallets"),
         (422, code) if code != kinds::FIELDS_INVALID.code => posts,
         _ => true,
     }

@@ -14,6 +14,7 @@ use super::schema::{FieldProblem, ProblemDocument};
 use crate::dlq::DlqError;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payouts::PayoutError;
 use crate::postgres::{Failure, classify};
 
 /// An error on its way to the caller.
@@ -43,6 +44,14 @@ impl Problem {
         let detail = "The request could not be completed. The log holds the reason under the \
                       correlation id.";
         Self::new(kinds::INTERNAL, detail).caused_by(cause)
+    }
+
+    /// A rule's no, by its code.
+    pub(super) fn of_rule(code: &'static str, detail: String) -> Self {
+        match kinds::of_rule(code) {
+            Some(kind) => Self::new(kind, detail),
+            None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
     }
 
     pub(super) fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
@@ -136,6 +145,28 @@ impl From<PostError> for Problem {
             PostError::Database(_) | PostError::Event(_) => return Self::internal(cause),
         };
         problem.caused_by(cause)
+    }
+}
+
+impl From<PayoutError> for Problem {
+    fn from(error: PayoutError) -> Self {
+        let told = error.to_string();
+        match error {
+            PayoutError::Database(error) => error.into(),
+            PayoutError::Post(PostError::Database(error)) => match classify(&error) {
+                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
+                Failure::Conflict => contended(),
+                Failure::Exhausted => database_exhausted(),
+                Failure::Unique | Failure::Permanent => return Self::internal(told),
+            }
+            .caused_by(told),
+            PayoutError::Post(error) => error.into(),
+            PayoutError::NotFound(id) => {
+                Self::new(kinds::PAYOUT_NOT_FOUND, format!("There is no payout {id}."))
+            }
+            PayoutError::Refused { rejection, .. } => Self::from(rejection),
+            PayoutError::Event(_) => Self::internal(told),
+        }
     }
 }
 

@@ -164,6 +164,40 @@ pub struct TransactionRequest {
     pub metadata: Option<serde_json::Value>,
 }
 
+/// A payout to ask for.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "merchant": "acme", "amount": 1_250_000, "currency": "NGN", "reference": "november",
+}))]
+pub struct PayoutRequest {
+    /// To whom; where it goes stands in its terms.
+    pub merchant: String,
+    /// Minor units, 1 or more, and not below the agreed minimum.
+    pub amount: i64,
+    /// ISO 4217 code; the merchant has agreed on terms in it.
+    pub currency: String,
+    /// The caller's own name for it, not unique, up to 255 characters, which the recipient reads too:
+    /// the answer's `label`. The PSP knows the payout by its id.
+    pub reference: Option<String>,
+    /// What it belongs to, up to 255 characters; the request's unless said.
+    pub correlation_id: Option<String>,
+}
+
+/// Nothing beside the path: `{}`.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub struct PayoutRequeryRequest {}
+
+/// How a payout ended, in a person's word.
+#[derive(ToSchema)]
+#[schema(example = json!({"as": "failed", "reason": "the bank has nothing of it, ticket 4711"}))]
+pub struct PayoutResolveRequest {
+    /// `succeeded` or `failed`.
+    pub r#as: String,
+    /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+}
+
 /// A dead letter to give up.
 #[derive(ToSchema)]
 #[schema(example = json!({"reason": "paid by hand, see ticket 4711"}))]

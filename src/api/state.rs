@@ -14,7 +14,9 @@ use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
+use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
+use crate::psp::Paystack;
 use crate::telemetry::Metrics;
 
 /// How many ledgers are kept by name. Few installations have more; those look the others up.
@@ -49,6 +51,7 @@ pub struct ApiState {
     replayer: Option<Replayer>,
     metrics: Option<Metrics>,
     records: Option<Records>,
+    dispatch: Option<Dispatch<Paystack>>,
 }
 
 #[derive(Debug)]
@@ -86,7 +89,26 @@ impl ApiState {
             replayer: None,
             metrics: None,
             records: None,
+            dispatch: None,
         }
+    }
+
+    /// The same with payouts.
+    #[must_use]
+    pub fn with_dispatch(self, dispatch: Dispatch<Paystack>) -> Self {
+        Self {
+            dispatch: Some(dispatch),
+            ..self
+        }
+    }
+
+    /// Where payouts are asked for, where a PSP is configured.
+    pub(super) fn dispatch(&self) -> Result<&Dispatch<Paystack>, Problem> {
+        self.dispatch.as_ref().ok_or_else(|| {
+            let detail = "No PSP is configured, so that nothing can be paid out: set \
+                          PAYSTACK_SECRET_KEY and start aegisd again.";
+            Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
+        })
     }
 
     /// The same with somebody who replays dead letters.

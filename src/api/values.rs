@@ -12,6 +12,8 @@ use crate::dlq::discard::Reason;
 use crate::ledger::{
     Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
 };
+use crate::merchant::MerchantId;
+use crate::payouts::Verdict;
 
 /// A value that a field can hold.
 pub(super) trait Field<'a>: Sized {
@@ -67,6 +69,7 @@ macro_rules! parsed_fields {
 parsed_fields! {
     WalletRef: "a wallet's address, such as merchant:acme:available, or its id";
     Address: "a wallet's address, such as merchant:acme:available";
+    MerchantId: "a merchant's id, such as acme";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
     Reason: "why, in 1 to 1,000 characters";
@@ -122,6 +125,16 @@ impl<'a> Field<'a> for Minor {
             );
             Wrong::with_code(RejectionCode::AmountTooLarge, problem)
         })
+    }
+}
+
+impl<'a> Field<'a> for Verdict {
+    const FORM: &'static str = "succeeded or failed";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let word = text::<Self>(raw)?;
+        Self::from_name(&word)
+            .ok_or_else(|| Wrong::new(format!("is no verdict: write {}", Self::FORM)))
     }
 }
 

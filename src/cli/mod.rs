@@ -20,6 +20,7 @@ mod migrate;
 mod outbox;
 mod output;
 mod page;
+mod payout;
 mod progress;
 mod shell;
 mod simulator;
@@ -119,6 +120,9 @@ enum Command {
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
+    /// Payouts: money on its way to merchants
+    #[command(subcommand)]
+    Payout(payout::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -152,6 +156,7 @@ impl Command {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
             Self::Dlq(command) => command.stops_itself(),
+            Self::Payout(command) => command.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
         }
@@ -279,6 +284,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Transfer(command) => transfer::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
+        Command::Payout(command) => payout::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),

@@ -39,6 +39,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
+    /// Payouts, through whichever PSP.
+    pub payouts: PayoutsConfig,
     /// Payout runs.
     pub payout_run: PayoutRunConfig,
     /// Logs.
@@ -195,6 +197,19 @@ pub struct PayoutRunConfig {
     pub patience: Duration,
 }
 
+/// Payouts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayoutsConfig {
+    /// Calls to the PSP at once, 1 to 64.
+    pub calls_max: u32,
+    /// How long the worker sleeps when nothing is due and nobody wakes it.
+    pub poll: Duration,
+    /// How often the PSP is asked about a payout once the waits of the schedule are over.
+    pub ask_every: Duration,
+    /// How long after a call without an answer the PSP's word counts that it knows nothing of it.
+    pub settling: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -278,6 +293,19 @@ impl Config {
                 secret_key: None,
                 base_url: "https://api.paystack.co".to_owned(),
                 timeout: Duration::from_millis(10_000),
+            },
+            payouts: PayoutsConfig {
+                calls_max: 8,
+                poll: Duration::from_millis(1_000),
+                ask_every: Duration::from_millis(300_000),
+                settling: Duration::from_millis(60_000),
+            },
+            payout_run: PayoutRunConfig {
+                approval_above_minor: 0,
+                approval_above_count: 0,
+                payouts_at_once: 8,
+                calls_per_second: 20,
+                patience: Duration::from_millis(60_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

@@ -1,12 +1,13 @@
 //! `aegisd`: the API, the committer, the relay and the consumers in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
-//! answered, replays of dead letters stop, the committer finishes its queue, the relay empties the
+//! answered, replays of dead letters and calls about payouts end, the committer finishes its queue, the relay empties the
 //! outbox as far as the bus lets it, the consumers stop, the producer is flushed, connections close; all under one
 //! deadline.
 
 mod consumers;
 mod gauges;
+mod payouts;
 mod readiness;
 mod server;
 mod startup;
@@ -40,6 +41,7 @@ struct Parts {
     relay: JoinHandle<()>,
     consumers: Consumers,
     replayer: Replayer,
+    payouts: Option<payouts::Worker>,
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
     bus: Arc<Bus>,
@@ -64,6 +66,7 @@ pub async fn run(config: &Config) -> Result<(), DaemonError> {
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),
         part = parts.consumers.ended() => Some(part),
+        () = ended(&mut parts.payouts) => Some("payouts' worker"),
     };
     if let Some(part) = ended {
         // Without it nothing is right any more: a supervisor starts the process anew.
@@ -133,6 +136,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
+    let psp = payouts::psp(config)?;
+    let payouts = psp.map(|psp| payouts::Worker::start(config, &settings, psp));
+    if let Some(payouts) = &payouts {
+        state = state.with_dispatch(payouts.dispatch.clone());
+    }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
     Ok(Parts {
@@ -142,6 +150,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         relay,
         consumers,
         replayer,
+        payouts,
         readiness,
         gauges,
         bus,
@@ -156,6 +165,9 @@ async fn drain(parts: Parts) {
     report("server", parts.server.await);
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
+    if let Some(payouts) = parts.payouts {
+        payouts.stop().await;
+    }
     // The server held the last handle on the committer: it ends once its queue is empty.
     report("committer", parts.committer.await);
     parts.stop_relay.cancel();
@@ -167,6 +179,14 @@ async fn drain(parts: Parts) {
         tracing::warn!(%error, "the bus was not flushed; what it had is published again later");
     }
     parts.pool.close().await;
+}
+
+/// The end of the payouts' worker, where there is one.
+async fn ended(payouts: &mut Option<payouts::Worker>) {
+    match payouts {
+        Some(payouts) => payouts.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn report<T>(part: &str, ended: Result<T, tokio::task::JoinError>) {

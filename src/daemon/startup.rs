@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheError, CacheOptions};
 use crate::config::{BusKind, Config, ConfigError, Locking};
 use crate::postgres::migrate::{self, Standing};
 use crate::postgres::{Failure, Settings, classify};
+use crate::psp::paystack::PaystackError;
 use crate::resilience::backoff::Schedule;
 use crate::resilience::breaker::{Breaker, BreakerOptions};
 
@@ -64,6 +65,9 @@ pub enum DaemonError {
     /// Redis's address doesn't hold.
     #[error("Redis's address can't be read: {0}; check REDIS_ADDRESS")]
     Cache(CacheError),
+    /// Paystack can't be called.
+    #[error("{0}")]
+    Psp(#[from] PaystackError),
     /// The bus can't be set up.
     #[error("the bus can't be set up: {0}")]
     Bus(#[from] BusError),
@@ -97,6 +101,7 @@ impl DaemonError {
             | Self::SchemaBehind { .. }
             | Self::SchemaAhead { .. }
             | Self::Cache(_)
+            | Self::Psp(_)
             | Self::Bus(_)
             | Self::Listen { .. } => 2,
             Self::DatabaseUnreachable { .. } => 7,

@@ -51,7 +51,7 @@ fn refusal(index: usize, entry: &Entry, known: &[&Candidate]) -> Option<EntryPro
     let Some(candidate) = known.iter().find(|c| c.currency == currency) else {
         let others = news::listed(known.iter().map(|c| c.currency.code()));
         let problem = format!("{merchant} has no terms in {currency}, only in {others}");
-        return Some(wrong("currency", "currency_mismatch", problem));
+        return Some(wrong("currency", "currency_not_agreed", problem));
     };
     if candidate.status == MerchantStatus::Frozen {
         let problem = format!("{merchant} is frozen: take it off the list, or unfreeze it");
@@ -60,6 +60,14 @@ fn refusal(index: usize, entry: &Entry, known: &[&Candidate]) -> Option<EntryPro
     if candidate.terms.payout().recipient().is_none() {
         let problem = format!("{merchant} has no recipient in its terms in {currency}");
         return Some(wrong("merchant", "recipient_missing", problem));
+    }
+    let minimum = candidate.terms.payout().minimum();
+    if entry.amount < minimum {
+        let problem = format!(
+            "{} is below the {minimum} minor units that {merchant} is paid from on, by its terms",
+            entry.amount
+        );
+        return Some(wrong("amount", "amount_below_minimum", problem));
     }
     None
 }

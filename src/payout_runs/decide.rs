@@ -3,13 +3,12 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::freeze::Office;
 use super::{Refusal, RunError, RunKey, news};
 use crate::event::EventType;
 use crate::ledger::Ledger;
 use crate::postgres::audit::Actor;
 use crate::postgres::payout_runs::{self as rows, Run, RunStatus, items};
-use crate::postgres::transact;
+use crate::postgres::atomically;
 
 /// What came of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,39 +28,48 @@ pub enum Decided {
 /// [`RunError::Database`].
 pub async fn approve(
     pool: &PgPool,
-    office: &Office,
+    topic: &str,
     ledger: &Ledger,
     key: &RunKey,
     in_background: bool,
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
-    transact(pool, async |conn| {
-        let run = match locked(conn, ledger, key).await? {
-            Ok(run) => run,
-            Err(refusal) => return Ok(Decided::Refused(refusal)),
-        };
-        match run.status {
-            RunStatus::Running | RunStatus::Finished => return Ok(Decided::Before(run)),
-            RunStatus::Cancelled => return Ok(Decided::Refused(cancelled(&run))),
-            RunStatus::Waiting => {}
-        }
-        if run.started_by.name == actor.name {
-            let detail = format!(
-                "{} started payout run {key} and can't approve of it as well: somebody else has to",
-                actor.name
-            );
-            return Ok(Decided::Refused(Refusal::new("approver_is_starter", detail)));
-        }
-        rows::approve(conn, ledger.id, key.as_str(), in_background, actor, now).await?;
-        let run = found(conn, ledger, key).await?;
-        let reason = run.approval_reason.as_deref();
-        news::note(conn, ledger, &run, "payout_run.approved", reason, actor, now).await?;
-        let event = EventType::PayoutRunStarted;
-        news::tell(conn, &office.topic, ledger, &run, event, now).await?;
-        Ok(Decided::Now(run))
-    })
-    .await
+    atomically!(pool, |conn| let_pay(conn, topic, ledger, key, in_background, actor, now))
+}
+
+async fn let_pay(
+    conn: &mut PgConnection,
+    topic: &str,
+    ledger: &Ledger,
+    key: &RunKey,
+    in_background: bool,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Decided, RunError> {
+    let run = match locked(conn, ledger, key).await? {
+        Ok(run) => run,
+        Err(refusal) => return Ok(Decided::Refused(refusal)),
+    };
+    match run.status {
+        RunStatus::Running | RunStatus::Finished => return Ok(Decided::Before(run)),
+        RunStatus::Cancelled => return Ok(Decided::Refused(cancelled(&run))),
+        RunStatus::Waiting => {}
+    }
+    if run.started_by.name == actor.name {
+        let detail = format!(
+            "{} started payout run {key} and can't approve of it as well: somebody else has to",
+            actor.name
+        );
+        return Ok(Decided::Refused(Refusal::new("approver_is_starter", detail)));
+    }
+    rows::approve(conn, ledger.id, key.as_str(), in_background, actor, now).await?;
+    let run = found(conn, ledger, key).await?;
+    let reason = run.approval_reason.as_deref();
+    news::note(conn, ledger, &run, "payout_run.approved", reason, actor, now).await?;
+    let event = EventType::PayoutRunStarted;
+    news::tell(conn, topic, ledger, &run, event, now).await?;
+    Ok(Decided::Now(run))
 }
 
 /// Gives a run up: what was not requested yet is not paid. What was requested goes on.
@@ -70,38 +78,47 @@ pub async fn approve(
 /// [`RunError::Database`].
 pub async fn cancel(
     pool: &PgPool,
-    office: &Office,
+    topic: &str,
     ledger: &Ledger,
     key: &RunKey,
     reason: &str,
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
-    transact(pool, async |conn| {
-        let run = match locked(conn, ledger, key).await? {
-            Ok(run) => run,
-            Err(refusal) => return Ok(Decided::Refused(refusal)),
-        };
-        if run.status == RunStatus::Cancelled {
-            return Ok(Decided::Before(run));
-        }
-        let left = items::not_requested(conn, ledger.id, key.as_str()).await?;
-        if left.is_empty() {
-            let detail = format!(
-                "all payouts of payout run {key} are requested: there is nothing left to give up"
-            );
-            return Ok(Decided::Refused(Refusal::new("nothing_to_cancel", detail)));
-        }
-        rows::cancel(conn, ledger.id, key.as_str(), reason, actor, now).await?;
-        items::cancel(conn, ledger.id, key.as_str(), now).await?;
-        let run = found(conn, ledger, key).await?;
-        let (action, reason) = ("payout_run.cancelled", Some(reason));
-        news::note(conn, ledger, &run, action, reason, actor, now).await?;
-        let event = EventType::PayoutRunFinished;
-        news::tell(conn, &office.topic, ledger, &run, event, now).await?;
-        Ok(Decided::Now(run))
-    })
-    .await
+    atomically!(pool, |conn| give_up(conn, topic, ledger, key, reason, actor, now))
+}
+
+async fn give_up(
+    conn: &mut PgConnection,
+    topic: &str,
+    ledger: &Ledger,
+    key: &RunKey,
+    reason: &str,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Decided, RunError> {
+    let run = match locked(conn, ledger, key).await? {
+        Ok(run) => run,
+        Err(refusal) => return Ok(Decided::Refused(refusal)),
+    };
+    if run.status == RunStatus::Cancelled {
+        return Ok(Decided::Before(run));
+    }
+    let left = items::not_requested(conn, ledger.id, key.as_str()).await?;
+    if left.is_empty() {
+        let detail = format!(
+            "all payouts of payout run {key} are requested: there is nothing left to give up"
+        );
+        return Ok(Decided::Refused(Refusal::new("nothing_to_cancel", detail)));
+    }
+    rows::cancel(conn, ledger.id, key.as_str(), reason, actor, now).await?;
+    items::cancel(conn, ledger.id, key.as_str(), now).await?;
+    let run = found(conn, ledger, key).await?;
+    let (action, reason) = ("payout_run.cancelled", Some(reason));
+    news::note(conn, ledger, &run, action, reason, actor, now).await?;
+    let event = EventType::PayoutRunFinished;
+    news::tell(conn, topic, ledger, &run, event, now).await?;
+    Ok(Decided::Now(run))
 }
 
 /// Writes down that somebody goes on with a run, or has aegisd do so.
@@ -116,22 +133,30 @@ pub async fn resume(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
-    transact(pool, async |conn| {
-        let run = match locked(conn, ledger, key).await? {
-            Ok(run) => run,
-            Err(refusal) => return Ok(Decided::Refused(refusal)),
-        };
-        match run.status {
-            RunStatus::Finished => return Ok(Decided::Before(run)),
-            RunStatus::Cancelled => return Ok(Decided::Refused(cancelled(&run))),
-            RunStatus::Waiting => return Ok(Decided::Refused(approval_needed(&run))),
-            RunStatus::Running => {}
-        }
-        rows::set_in_background(conn, ledger.id, key.as_str(), in_background, now).await?;
-        news::note(conn, ledger, &run, "payout_run.resumed", None, actor, now).await?;
-        Ok(Decided::Now(run))
-    })
-    .await
+    atomically!(pool, |conn| go_on(conn, ledger, key, in_background, actor, now))
+}
+
+async fn go_on(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    key: &RunKey,
+    in_background: bool,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Decided, RunError> {
+    let run = match locked(conn, ledger, key).await? {
+        Ok(run) => run,
+        Err(refusal) => return Ok(Decided::Refused(refusal)),
+    };
+    match run.status {
+        RunStatus::Finished => return Ok(Decided::Before(run)),
+        RunStatus::Cancelled => return Ok(Decided::Refused(cancelled(&run))),
+        RunStatus::Waiting => return Ok(Decided::Refused(approval_needed(&run))),
+        RunStatus::Running => {}
+    }
+    rows::set_in_background(conn, ledger.id, key.as_str(), in_background, now).await?;
+    news::note(conn, ledger, &run, "payout_run.resumed", None, actor, now).await?;
+    Ok(Decided::Now(run))
 }
 
 /// Ends a run of which nothing waits any more: the run as it stands, where there is one.
@@ -140,22 +165,29 @@ pub async fn resume(
 /// [`RunError::Database`].
 pub(super) async fn conclude(
     pool: &PgPool,
-    office: &Office,
+    topic: &str,
     ledger: &Ledger,
     key: &str,
     now: OffsetDateTime,
 ) -> Result<Option<Run>, RunError> {
-    transact(pool, async |conn| {
-        if rows::finish(conn, ledger.id, key, now).await? {
-            let run = rows::find(conn, ledger.id, key).await?;
-            let run = run.ok_or(sqlx::Error::RowNotFound)?;
-            let event = EventType::PayoutRunFinished;
-            news::tell(conn, &office.topic, ledger, &run, event, now).await?;
-            return Ok(Some(run));
-        }
-        Ok(rows::find(conn, ledger.id, key).await?)
-    })
-    .await
+    atomically!(pool, |conn| end(conn, topic, ledger, key, now))
+}
+
+async fn end(
+    conn: &mut PgConnection,
+    topic: &str,
+    ledger: &Ledger,
+    key: &str,
+    now: OffsetDateTime,
+) -> Result<Option<Run>, RunError> {
+    if rows::finish(conn, ledger.id, key, now).await? {
+        let run = rows::find(conn, ledger.id, key).await?;
+        let run = run.ok_or(sqlx::Error::RowNotFound)?;
+        let event = EventType::PayoutRunFinished;
+        news::tell(conn, topic, ledger, &run, event, now).await?;
+        return Ok(Some(run));
+    }
+    Ok(rows::find(conn, ledger.id, key).await?)
 }
 
 async fn locked(

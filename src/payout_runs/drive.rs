@@ -19,13 +19,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::freeze::Office;
 use super::{RunError, RunKey, decide};
-use crate::ledger::{IdempotencyKey, Ledger};
-use crate::payouts::{self, NewPayout, Requested, RunItem};
-use crate::postgres::payout_runs::items::{self, Claimed};
+use crate::ledger::{IdempotencyKey, Ledger, Rejection};
+use crate::payouts::{self, NewPayout, PayoutError, Requested, RunItem};
+use crate::postgres::payout_runs::items::{self, Claimed, OnItsWay};
 use crate::postgres::payout_runs::{Run, RunStatus, find, lock};
-use crate::postgres::transact;
+use crate::postgres::atomically;
 use crate::psp::Psp;
 use crate::resilience::failpoint;
 
@@ -52,8 +51,6 @@ pub struct Desk<P> {
     pub pool: PgPool,
     /// How payouts are made.
     pub payouts: payouts::Options,
-    /// Where runs are told of.
-    pub office: Office,
     /// Who pays.
     pub psp: P,
     /// How fast, and how long.
@@ -183,8 +180,8 @@ impl<P: Psp> Way<'_, P> {
             self.stay(stop, notice).await?;
         }
         let now = OffsetDateTime::now_utc();
-        let (pool, office) = (&self.desk.pool, &self.desk.office);
-        let run = decide::conclude(pool, office, self.ledger, self.key.as_str(), now).await?;
+        let (pool, topic) = (&self.desk.pool, &self.desk.payouts.topic_settlements);
+        let run = decide::conclude(pool, topic, self.ledger, self.key.as_str(), now).await?;
         let run = run.ok_or(sqlx::Error::RowNotFound)?;
         Ok(match run.status {
             RunStatus::Finished | RunStatus::Cancelled => Ending::Over(run),
@@ -232,39 +229,73 @@ impl<P: Psp> Way<'_, P> {
 
     /// The payout of an item, requested now; `None` where there is none, or it was before.
     async fn request(&self, number: i32) -> Result<Option<Uuid>, RunError> {
-        let (ledger, key) = (self.ledger, self.key.as_str());
-        transact(&self.desk.pool, async |conn| {
-            let now = OffsetDateTime::now_utc();
-            let Some(item) = items::claim(conn, ledger.id, key, number).await? else {
-                return Ok(None);
-            };
-            let new = new_payout(key, number, item);
-            // What a rule says no to leaves nothing behind but the item's word.
-            let mut within = conn.begin().await?;
-            let options = &self.desk.payouts;
-            match payouts::request(&mut within, options, ledger, &new, now).await? {
-                Requested::Now(payout) | Requested::Before(payout) => {
-                    within.commit().await?;
-                    items::requested(conn, ledger.id, key, number, payout.id, now).await?;
-                    Ok(Some(payout.id))
-                }
-                Requested::Rejected { code, detail } => {
-                    within.rollback().await?;
-                    let why = (code, detail.as_str());
-                    items::rejected(conn, ledger.id, key, number, why, now).await?;
-                    Ok(None)
-                }
+        let now = OffsetDateTime::now_utc();
+        match atomically!(self.desk.pool, |conn| self.request_within(conn, number, now)) {
+            // Nothing of it is written: the item says so by itself, and the others go on.
+            Err(RunError::Payout(PayoutError::Refused { rejection, .. })) => {
+                atomically!(self.desk.pool, |conn| self
+                    .reject(conn, number, &rejection, now))?;
+                Ok(None)
             }
-        })
-        .await
+            requested => requested,
+        }
+    }
+
+    async fn request_within(
+        &self,
+        conn: &mut PgConnection,
+        number: i32,
+        now: OffsetDateTime,
+    ) -> Result<Option<Uuid>, RunError> {
+        let (id, key) = (self.ledger.id, self.key.as_str());
+        let Some(item) = items::claim(conn, id, key, number).await? else {
+            return Ok(None);
+        };
+        let (new, options) = (new_payout(key, number, item), &self.desk.payouts);
+        match payouts::request(conn, options, self.ledger, &new, now).await? {
+            Requested::Now(payout) | Requested::Before(payout) => {
+                items::requested(conn, id, key, number, payout.id, now).await?;
+                Ok(Some(payout.id))
+            }
+            Requested::Rejected { code, detail } => {
+                items::rejected(conn, id, key, number, (code, &detail), now).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn reject(
+        &self,
+        conn: &mut PgConnection,
+        number: i32,
+        rejection: &Rejection,
+        now: OffsetDateTime,
+    ) -> Result<(), RunError> {
+        let (id, key) = (self.ledger.id, self.key.as_str());
+        if items::claim(conn, id, key, number).await?.is_some() {
+            let why = (rejection.code.as_str(), rejection.detail.as_str());
+            items::rejected(conn, id, key, number, why, now).await?;
+        }
+        Ok(())
     }
 
     /// One step of a payout, in its turn.
     async fn advance(&self, payout: Uuid) -> Result<(), RunError> {
         self.turns.lock().await.tick().await;
         let (desk, now) = (self.desk, OffsetDateTime::now_utc());
-        payouts::advance(&desk.pool, &desk.payouts, &desk.psp, self.ledger, payout, now).await?;
-        Ok(())
+        let step = payouts::advance(
+            &desk.pool,
+            &desk.payouts,
+            &desk.psp,
+            self.ledger,
+            payout,
+            now,
+        );
+        match step.await {
+            // It stays as it is, and says why.
+            Ok(_) | Err(PayoutError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stays with the payouts that are not at their ends, for as long as the patience lasts.
@@ -273,7 +304,9 @@ impl<P: Psp> Way<'_, P> {
         stop: &CancellationToken,
         notice: &mut (dyn FnMut(Notice) + Send),
     ) -> Result<(), RunError> {
-        let until = Instant::now() + self.desk.pace.patience;
+        let patience = self.desk.pace.patience;
+        let until = Instant::now() + patience;
+        let until_then = OffsetDateTime::now_utc() + patience;
         loop {
             let mut conn = self.desk.pool.acquire().await?;
             let left = items::on_their_way(&mut conn, self.ledger.id, self.key.as_str()).await?;
@@ -282,7 +315,7 @@ impl<P: Psp> Way<'_, P> {
             let now = OffsetDateTime::now_utc();
             let (due, later): (Vec<_>, Vec<_>) = left
                 .into_iter()
-                .partition(|payout| payout.next_attempt_at.is_some_and(|at| at <= now));
+                .partition(|payout| payout.next_attempt_at <= now);
             let mut steps = stream::iter(&due)
                 .take_until(stop.cancelled())
                 .map(|payout| self.advance(payout.payout_id))
@@ -291,7 +324,9 @@ impl<P: Psp> Way<'_, P> {
                 step?;
             }
             drop(steps);
-            let nothing_more = due.is_empty() && later.iter().all(|payout| payout.is_left());
+            // Of what is unknown nothing is to be heard before it is asked about again.
+            let is_left = |p: &OnItsWay| p.is_unknown && p.next_attempt_at > until_then;
+            let nothing_more = due.is_empty() && later.iter().all(is_left);
             if nothing_more || Instant::now() >= until {
                 return Ok(());
             }
@@ -315,6 +350,7 @@ fn new_payout(key: &str, number: i32, item: Claimed) -> NewPayout {
             number,
         }),
         correlation_id: Some(format!("payout_run:{key}")),
+        traceparent: None,
         requested_by: item.started_by,
     }
 }

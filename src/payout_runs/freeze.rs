@@ -3,20 +3,14 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::list::{List, hex};
+use super::list::List;
 use super::{Refusal, RunError, RunKey, due, news};
 use crate::event::EventType;
 use crate::ledger::{Currency, Ledger};
 use crate::postgres::audit::Actor;
 use crate::postgres::payout_runs::{self as rows, NewRun, Run, Source, items};
-use crate::postgres::transact;
-
-/// Where runs are told of.
-#[derive(Clone, Debug)]
-pub struct Office {
-    /// Topic of the events.
-    pub topic: String,
-}
+use crate::postgres::atomically;
+use crate::view::hex;
 
 /// What a run may pay without a second person. `None`: any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,13 +131,23 @@ impl Wanted<'_> {
 /// [`RunError::Database`].
 pub async fn start(
     pool: &PgPool,
-    office: &Office,
+    topic: &str,
     ledger: &Ledger,
     new: &Start,
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Started, RunError> {
-    transact(pool, async |conn| {
+    atomically!(pool, |conn| freeze(conn, topic, ledger, new, actor, now))
+}
+
+async fn freeze(
+    conn: &mut PgConnection,
+    topic: &str,
+    ledger: &Ledger,
+    new: &Start,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Started, RunError> {
         if let Some(before) = met(conn, ledger, new).await? {
             return Ok(before);
         }
@@ -188,10 +192,8 @@ pub async fn start(
             Some(_) => EventType::PayoutRunWaiting,
             None => EventType::PayoutRunStarted,
         };
-        news::tell(conn, &office.topic, ledger, &run, event, now).await?;
+        news::tell(conn, topic, ledger, &run, event, now).await?;
         Ok(Started::Now(run))
-    })
-    .await
 }
 
 /// What is there under the key already.

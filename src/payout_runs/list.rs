@@ -190,16 +190,6 @@ fn hash(currency: Currency, items: &[NewItem]) -> [u8; 32] {
     sha.finalize().into()
 }
 
-/// A hash in hexadecimal.
-#[must_use]
-pub fn hex(hash: &[u8]) -> String {
-    let mut text = String::with_capacity(hash.len().saturating_mul(2));
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 /// What is wrong with an entry by itself, in a list of this currency.
 fn alone(index: usize, entry: &Entry, currency: Currency) -> Vec<EntryProblem> {
     let mut problems = Vec::new();

@@ -16,6 +16,7 @@
 
 mod check;
 mod decide;
+mod drive;
 pub mod due;
 mod error;
 mod freeze;
@@ -26,10 +27,11 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use check::refusals;
-pub use decide::{Decided, approve, cancel, resume};
+pub use decide::{Decided, approve, cancel, cancelled, not_found, resume};
+pub use drive::{Desk, Ending, Held, Notice, Pace, drive};
 pub use error::RunError;
-pub use freeze::{Limits, Office, Start, Started, start};
-pub use list::{Entry, EntryProblem, ITEMS_MAX, List, hex};
+pub use freeze::{Limits, Start, Started, Wanted, start};
+pub use list::{Entry, EntryProblem, ITEMS_MAX, List};
 
 /// Why a rule says no.
 #[derive(Clone, Debug, PartialEq, Eq)]

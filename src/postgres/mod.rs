@@ -14,6 +14,7 @@ pub mod merchants;
 pub mod migrate;
 pub mod outbox;
 pub mod payout_runs;
+pub mod payouts;
 pub mod posting;
 pub mod psp_references;
 pub mod retries;
@@ -24,6 +25,7 @@ pub mod wallets;
 
 use std::time::Duration;
 
+pub(crate) use transact::{ATTEMPTS_MAX, atomically};
 pub use transact::{Undone, transact};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::{Failure, classify};
 
 /// How often work is run at most.
-const ATTEMPTS_MAX: u32 = 8;
+pub(crate) const ATTEMPTS_MAX: u32 = 8;
 
 /// Whether an error says that the work left no trace and may be run again at once.
 pub trait Undone: From<sqlx::Error> {
@@ -38,6 +38,41 @@ pub async fn transact<T, E: Undone>(
         }
     }
 }
+
+/// [`transact`] for futures that move between threads, as tasks and HTTP handlers do:
+/// `atomically!(pool, |conn| payments::find(conn, ledger.id, id))`.
+///
+/// A macro, since a function can't say yet that the future of a closure, which borrows both from
+/// the connection and from its surroundings, may move between threads.
+macro_rules! atomically {
+    ($pool:expr, |$conn:ident| $work:expr) => {{
+        let mut attempts: u32 = 0;
+        loop {
+            attempts = attempts.saturating_add(1);
+            let done = match $pool.begin().await {
+                Ok(mut transaction) => {
+                    let $conn: &mut sqlx::PgConnection = &mut transaction;
+                    match $work.await {
+                        Ok(done) => match transaction.commit().await {
+                            Ok(()) => Ok(done),
+                            Err(error) => Err(error.into()),
+                        },
+                        // Dropped, the transaction is rolled back.
+                        Err(error) => Err(error),
+                    }
+                }
+                Err(error) => Err(error.into()),
+            };
+            match done {
+                Err(error)
+                    if $crate::postgres::Undone::is_undone(&error)
+                        && attempts < $crate::postgres::ATTEMPTS_MAX => {}
+                done => break done,
+            }
+        }
+    }};
+}
+pub(crate) use atomically;
 
 async fn attempt<T, E: Undone>(
     pool: &PgPool,

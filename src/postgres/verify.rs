@@ -3,6 +3,7 @@
 //! Needs PostgreSQL 14, which brought scans of a range of row addresses.
 
 mod lookups;
+mod payouts;
 
 use std::ops::Range;
 
@@ -16,6 +17,7 @@ use crate::ledger::{Hash, Header, chain_start};
 pub use lookups::{
     Miscounted, OutboxEvent, Unbalanced, miscounted, outbox_page, unbalanced, wallet_name,
 };
+pub use payouts::{InTransit, PaidOut, payouts_page, transit_differs};
 
 /// A view of the database as it stood at one moment, for several connections.
 #[derive(Clone, Debug)]

@@ -30,6 +30,18 @@ pub const PAYOUT_RUN_FROZEN: &str = "payout_run.frozen";
 pub const PAYOUT_RUN_REQUESTED: &str = "payout_run.requested";
 /// The PSP was called for a payout of a run, and what came of it is written.
 pub const PAYOUT_RUN_SENT: &str = "payout_run.sent";
+/// A payout is asked for, and not committed.
+pub const PAYOUT_REQUESTS: &str = "payout.requests";
+/// A payout is committed, and nobody knows yet.
+pub const PAYOUT_REQUESTED: &str = "payout.requested";
+/// A payout's attempt is committed, and the PSP not called.
+pub const PAYOUT_CALLS: &str = "payout.calls";
+/// The PSP has answered, and nothing of it is written.
+pub const PAYOUT_CALLED: &str = "payout.called";
+/// What the PSP answered is written, and not committed.
+pub const PAYOUT_CONCLUDES: &str = "payout.concludes";
+/// What the PSP answered is committed, and nobody knows yet.
+pub const PAYOUT_CONCLUDED: &str = "payout.concluded";
 
 /// All places, so that a wrong name is found.
 pub const ALL: &[&str] = &[
@@ -46,6 +58,12 @@ pub const ALL: &[&str] = &[
     PAYOUT_RUN_FROZEN,
     PAYOUT_RUN_REQUESTED,
     PAYOUT_RUN_SENT,
+    PAYOUT_REQUESTS,
+    PAYOUT_REQUESTED,
+    PAYOUT_CALLS,
+    PAYOUT_CALLED,
+    PAYOUT_CONCLUDES,
+    PAYOUT_CONCLUDED,
 ];
 
 /// The process is at this place.

@@ -20,13 +20,16 @@ pub enum Check {
     /// Every entry names a transaction that exists and a wallet of its own currency; every
     /// transaction has as many entries as it says.
     References,
-    /// Every event that waits tells of a transaction what the ledger tells of it.
+    /// Every event that waits is of a known type, and tells of a transaction what the ledger tells
+    /// of it.
     Outbox,
+    /// Every payout has moved what its state says, and money in transit is that of the open ones.
+    Payouts,
 }
 
 impl Check {
     /// All checks, in the order of the report.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ZeroSum,
         Self::Totals,
         Self::Balances,
@@ -34,6 +37,7 @@ impl Check {
         Self::HashChain,
         Self::References,
         Self::Outbox,
+        Self::Payouts,
     ];
 
     /// The name in the report.
@@ -47,6 +51,7 @@ impl Check {
             Self::HashChain => "hash_chain",
             Self::References => "references",
             Self::Outbox => "outbox",
+            Self::Payouts => "payouts",
         }
     }
 }
@@ -65,6 +70,7 @@ pub(super) struct Place {
     pub transaction_id: Option<Uuid>,
     pub currency: Option<[u8; 3]>,
     pub outbox_id: Option<i64>,
+    pub payout_id: Option<Uuid>,
 }
 
 impl Place {
@@ -143,6 +149,7 @@ impl Findings {
             hash_chain,
             references,
             outbox,
+            payouts,
         ] = &mut self.tallies;
         match check {
             Check::ZeroSum => zero_sum,
@@ -152,6 +159,7 @@ impl Findings {
             Check::HashChain => hash_chain,
             Check::References => references,
             Check::Outbox => outbox,
+            Check::Payouts => payouts,
         }
     }
 

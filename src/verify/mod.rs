@@ -26,6 +26,7 @@ mod findings;
 mod fingerprint;
 mod merge;
 mod outbox;
+mod payouts;
 mod progress;
 mod report;
 mod scan;
@@ -139,14 +140,16 @@ async fn whole(
         connections,
         progress,
     );
-    let outbox = async {
-        let checked = outbox::check(&mut conn, ledger, &mut findings).await;
-        checked.map_err(VerifyError::from)
+    let others = async {
+        let events = outbox::check(&mut conn, ledger, &mut findings).await?;
+        let payouts = payouts::check(&mut conn, ledger, &mut findings).await?;
+        Ok::<_, VerifyError>((events, payouts))
     };
-    let (scanned, events) = tokio::try_join!(scan, outbox)?;
+    let (scanned, (events, payouts)) = tokio::try_join!(scan, others)?;
     scope.entries = scanned.entries;
     scope.transactions = scanned.transactions;
     scope.events = events;
+    scope.payouts = payouts;
     findings.merge(scanned.findings);
     if !scanned.sums.is_balanced() {
         name_unbalanced(&mut conn, ledger, &mut findings).await?;

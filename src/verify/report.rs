@@ -48,7 +48,7 @@ pub struct CheckReport {
     /// Whether it found nothing wrong.
     pub ok: bool,
     /// How many were looked at: transactions for `zero_sum`, currencies for `totals`, wallets for
-    /// `balances`, events for `outbox`, entries for the others.
+    /// `balances`, events for `outbox`, payouts for `payouts`, entries for the others.
     pub checked: u64,
     /// How many are wrong.
     pub violations: u64,
@@ -80,6 +80,9 @@ pub struct Violation {
     /// The event's place in the outbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbox_id: Option<i64>,
+    /// The payout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payout_id: Option<Uuid>,
     /// What should be there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -102,6 +105,7 @@ impl fmt::Display for Violation {
         places.extend(self.version.map(|version| format!("version {version}")));
         places.extend(self.transaction_id.map(|id| format!("transaction {id}")));
         places.extend(self.outbox_id.map(|id| format!("outbox row {id}")));
+        places.extend(self.payout_id.map(|id| format!("payout {id}")));
         if !places.is_empty() {
             write!(f, "{}: ", places.join(", "))?;
         }
@@ -123,6 +127,7 @@ pub(super) struct Scope {
     pub wallets: u64,
     pub currencies: u64,
     pub events: u64,
+    pub payouts: u64,
 }
 
 /// Writes the report on these checks.
@@ -150,6 +155,7 @@ pub(super) async fn write(
                 Check::Balances => scope.wallets,
                 Check::Versions | Check::HashChain | Check::References => scope.entries,
                 Check::Outbox => scope.events,
+                Check::Payouts => scope.payouts,
             },
             violations: tally.violations,
             first,
@@ -195,6 +201,7 @@ async fn violation(
         version: place.version,
         transaction_id: place.transaction_id,
         outbox_id: place.outbox_id,
+        payout_id: place.payout_id,
         expected: detail.expected,
         found: detail.found,
         look,
@@ -210,6 +217,12 @@ fn look(ledger: &Ledger, check: Check, place: &Place, wallet: Option<&(String, S
         return format!(
             "SELECT * FROM transactions WHERE ledger_id = {id} AND id = '{transaction}'"
         );
+    }
+    if let Some(payout) = place.payout_id {
+        return format!("aegisctl payout show {payout} --ledger {name}");
+    }
+    if check == Check::Payouts {
+        return format!("aegisctl wallet list --prefix payouts: --ledger {name}");
     }
     match (place, wallet) {
         (

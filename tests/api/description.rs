@@ -78,6 +78,10 @@ async fn every_path_is_described_with_its_errors_and_headers() {
         "/v1/ledgers/{ledger}/dead-letters/stats",
         "/v1/ledgers/{ledger}/dead-letters/{id}",
         "/v1/ledgers/{ledger}/dead-letters/{id}/discard",
+        "/v1/ledgers/{ledger}/payouts",
+        "/v1/ledgers/{ledger}/payouts/{id}",
+        "/v1/ledgers/{ledger}/payouts/{id}/requery",
+        "/v1/ledgers/{ledger}/payouts/{id}/resolve",
         "/v1/ledgers/{ledger}/transactions",
         "/v1/ledgers/{ledger}/transactions/{id}",
         "/v1/ledgers/{ledger}/transfers",
@@ -185,7 +189,8 @@ async fn the_examples_of_the_description_are_taken() {
     run(&api, "main").await;
     let document = api.get("/openapi.json").await.body;
     let mut order: Vec<_> = operations(&document)
-        .filter(|(_, method, _)| *method == "post")
+        // Payouts need a merchant and a PSP: tests/payouts takes their examples.
+        .filter(|(path, method, _)| *method == "post" && !path.contains("/payouts"))
         .collect();
     // The batch spends what the transaction brought.
     order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
@@ -254,21 +259,16 @@ async fn the_fields_that_are_described_are_the_fields_that_are_read() {
             &operation["requestBody"]["content"]["application/json"]["schema"],
         );
         assert_eq!(schema["additionalProperties"], false, "{path}");
-        let described: BTreeSet<String> = schema["properties"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect();
+        let described = schema["properties"].as_object().into_iter();
+        let described: BTreeSet<String> = described.flat_map(|all| all.keys().cloned()).collect();
         let path = path.replace("{ledger}", "main").replace("{id}", "1");
         let answer = api.post(&path, "k", json!({"nonsense": 1})).await;
         let unknown = answer.body["errors"].as_array().unwrap().last().unwrap()["problem"].clone();
-        let (_, known) = unknown
-            .as_str()
-            .unwrap()
-            .split_once("the fields are ")
-            .unwrap();
-        let known: BTreeSet<String> = known.split(", ").map(str::to_owned).collect();
+        // A body without any field names none.
+        let known = unknown.as_str().unwrap().split_once("the fields are ");
+        let known = known.into_iter().flat_map(|(_, known)| known.split(", "));
+        let known = known.filter(|name| !name.is_empty());
+        let known: BTreeSet<String> = known.map(str::to_owned).collect();
         assert_eq!(described, known, "{path}");
         let missing: BTreeSet<&str> = answer
             .fields()

@@ -56,7 +56,8 @@ async fn a_sound_ledger_ends_with_0_and_the_report_on_all_checks() {
             "versions",
             "hash_chain",
             "references",
-            "outbox"
+            "outbox",
+            "payouts"
         ]
     );
     for check in checks {

@@ -341,19 +341,10 @@ pub async fn cancel(
 pub struct OnItsWay {
     /// The payout.
     pub payout_id: Uuid,
-    /// When its next step is due, UTC; `None`: nothing is due but an answer of the PSP's, or of a
-    /// person.
-    pub next_attempt_at: Option<OffsetDateTime>,
-    /// Whether it is unknown.
+    /// When its next step is due, UTC.
+    pub next_attempt_at: OffsetDateTime,
+    /// Whether it is not known what became of it.
     pub is_unknown: bool,
-}
-
-impl OnItsWay {
-    /// Whether nothing is to be expected but a word of a person's.
-    #[must_use]
-    pub fn is_left(&self) -> bool {
-        self.is_unknown && self.next_attempt_at.is_none()
-    }
 }
 
 /// The payouts of a run that are not at their ends.
