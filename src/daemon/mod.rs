@@ -7,6 +7,7 @@
 
 mod consumers;
 mod gauges;
+mod payout_runs;
 mod payouts;
 mod readiness;
 mod server;
@@ -42,6 +43,7 @@ struct Parts {
     consumers: Consumers,
     replayer: Replayer,
     payouts: Option<payouts::Worker>,
+    payout_runs: Option<payout_runs::Runs>,
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
     bus: Arc<Bus>,
@@ -137,6 +139,9 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
     let psp = payouts::psp(config)?;
+    let payout_runs = psp
+        .clone()
+        .map(|psp| payout_runs::Runs::start(config, &settings, psp));
     let payouts = psp.map(|psp| payouts::Worker::start(config, &settings, psp));
     if let Some(payouts) = &payouts {
         state = state.with_dispatch(payouts.dispatch.clone());
@@ -151,6 +156,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         consumers,
         replayer,
         payouts,
+        payout_runs,
         readiness,
         gauges,
         bus,
@@ -165,6 +171,9 @@ async fn drain(parts: Parts) {
     report("server", parts.server.await);
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
+    if let Some(runs) = parts.payout_runs {
+        runs.stop().await;
+    }
     if let Some(payouts) = parts.payouts {
         payouts.stop().await;
     }

@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 use super::{Refusal, RunError, RunKey, news};
 use crate::event::EventType;
 use crate::ledger::Ledger;
+use crate::postgres::atomically;
 use crate::postgres::audit::Actor;
 use crate::postgres::payout_runs::{self as rows, Run, RunStatus, items};
-use crate::postgres::atomically;
 
 /// What came of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,15 @@ pub async fn approve(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
-    atomically!(pool, |conn| let_pay(conn, topic, ledger, key, in_background, actor, now))
+    atomically!(pool, |conn| let_pay(
+        conn,
+        topic,
+        ledger,
+        key,
+        in_background,
+        actor,
+        now
+    ))
 }
 
 async fn let_pay(
@@ -61,12 +69,24 @@ async fn let_pay(
             "{} started payout run {key} and can't approve of it as well: somebody else has to",
             actor.name
         );
-        return Ok(Decided::Refused(Refusal::new("approver_is_starter", detail)));
+        return Ok(Decided::Refused(Refusal::new(
+            "approver_is_starter",
+            detail,
+        )));
     }
     rows::approve(conn, ledger.id, key.as_str(), in_background, actor, now).await?;
     let run = found(conn, ledger, key).await?;
     let reason = run.approval_reason.as_deref();
-    news::note(conn, ledger, &run, "payout_run.approved", reason, actor, now).await?;
+    news::note(
+        conn,
+        ledger,
+        &run,
+        "payout_run.approved",
+        reason,
+        actor,
+        now,
+    )
+    .await?;
     let event = EventType::PayoutRunStarted;
     news::tell(conn, topic, ledger, &run, event, now).await?;
     Ok(Decided::Now(run))
@@ -85,7 +105,9 @@ pub async fn cancel(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
-    atomically!(pool, |conn| give_up(conn, topic, ledger, key, reason, actor, now))
+    atomically!(pool, |conn| give_up(
+        conn, topic, ledger, key, reason, actor, now
+    ))
 }
 
 async fn give_up(
@@ -133,7 +155,14 @@ pub async fn resume(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
-    atomically!(pool, |conn| go_on(conn, ledger, key, in_background, actor, now))
+    atomically!(pool, |conn| go_on(
+        conn,
+        ledger,
+        key,
+        in_background,
+        actor,
+        now
+    ))
 }
 
 async fn go_on(

@@ -8,6 +8,7 @@
 //!
 //! What is not at its end when the patience is over is left to aegisd, by the payouts' own schedule.
 
+use std::future::ready;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -20,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{RunError, RunKey, decide};
+use crate::config::Config;
 use crate::ledger::{IdempotencyKey, Ledger, Rejection};
 use crate::payouts::{self, NewPayout, PayoutError, Requested, RunItem};
+use crate::postgres::atomically;
 use crate::postgres::payout_runs::items::{self, Claimed, OnItsWay};
 use crate::postgres::payout_runs::{Run, RunStatus, find, lock};
-use crate::postgres::atomically;
 use crate::psp::Psp;
 use crate::resilience::failpoint;
 
@@ -42,6 +44,18 @@ pub struct Pace {
     pub calls_per_second: u32,
     /// How long payouts that are not at their ends are stayed with, once all are requested.
     pub patience: Duration,
+}
+
+impl Pace {
+    /// As configured.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            at_once: config.payout_run.payouts_at_once,
+            calls_per_second: config.payout_run.calls_per_second,
+            patience: config.payout_run.patience,
+        }
+    }
 }
 
 /// What it takes to pay.
@@ -202,10 +216,12 @@ impl<P: Psp> Way<'_, P> {
         let count = find(&mut conn, id, key).await?.map_or(0, |run| run.count);
         drop(conn);
         let left = u64::try_from(numbers.len()).unwrap_or_default();
-        let mut done = u64::try_from(count).unwrap_or_default().saturating_sub(left);
+        let mut done = u64::try_from(count)
+            .unwrap_or_default()
+            .saturating_sub(left);
         notice(Notice::Requested(done));
         let mut paying = stream::iter(numbers)
-            .take_until(stop.cancelled())
+            .take_while(|_| ready(!stop.is_cancelled()))
             .map(|number| self.pay(number))
             .buffer_unordered(self.desk.pace.at_once);
         while let Some(paid) = paying.next().await {
@@ -230,7 +246,9 @@ impl<P: Psp> Way<'_, P> {
     /// The payout of an item, requested now; `None` where there is none, or it was before.
     async fn request(&self, number: i32) -> Result<Option<Uuid>, RunError> {
         let now = OffsetDateTime::now_utc();
-        match atomically!(self.desk.pool, |conn| self.request_within(conn, number, now)) {
+        match atomically!(self.desk.pool, |conn| self
+            .request_within(conn, number, now))
+        {
             // Nothing of it is written: the item says so by itself, and the others go on.
             Err(RunError::Payout(PayoutError::Refused { rejection, .. })) => {
                 atomically!(self.desk.pool, |conn| self
@@ -316,8 +334,9 @@ impl<P: Psp> Way<'_, P> {
             let (due, later): (Vec<_>, Vec<_>) = left
                 .into_iter()
                 .partition(|payout| payout.next_attempt_at <= now);
-            let mut steps = stream::iter(&due)
-                .take_until(stop.cancelled())
+            let none_due = due.is_empty();
+            let mut steps = stream::iter(due)
+                .take_while(|_| ready(!stop.is_cancelled()))
                 .map(|payout| self.advance(payout.payout_id))
                 .buffer_unordered(self.desk.pace.at_once);
             while let Some(step) = steps.next().await {
@@ -326,7 +345,7 @@ impl<P: Psp> Way<'_, P> {
             drop(steps);
             // Of what is unknown nothing is to be heard before it is asked about again.
             let is_left = |p: &OnItsWay| p.is_unknown && p.next_attempt_at > until_then;
-            let nothing_more = due.is_empty() && later.iter().all(is_left);
+            let nothing_more = none_due && later.iter().all(is_left);
             if nothing_more || Instant::now() >= until {
                 return Ok(());
             }

@@ -80,7 +80,10 @@ impl fmt::Display for Why {
             Self::BeyondCalendar => f.write_str("has a calendar that ends before today"),
             Self::Nothing { available } => write!(f, "has {available} minor units available"),
             Self::BelowMinimum { available, minimum } => {
-                write!(f, "has {available} minor units, and is paid from {minimum} on")
+                write!(
+                    f,
+                    "has {available} minor units, and is paid from {minimum} on"
+                )
             }
         }
     }
@@ -173,7 +176,8 @@ fn sort_out(candidates: Vec<Candidate>, now: OffsetDateTime) -> Result<Due, Refu
         None => None,
         Some(currency) => Some(List::due(
             currency,
-            due.into_iter().map(|(_, who, amount, day)| (who, amount, day)),
+            due.into_iter()
+                .map(|(_, who, amount, day)| (who, amount, day)),
         )?),
     };
     Ok(Due { list, left_out })
@@ -254,17 +258,23 @@ mod tests {
 
     #[test]
     fn what_is_free_is_paid_for_the_last_day_of_the_schedule() {
-        assert_eq!(judge(&candidate(DAILY), NOW), Ok((date!(2026-11-22), 5_000)));
-        assert_eq!(judge(&candidate(FRIDAYS), NOW), Ok((date!(2026-11-20), 5_000)));
+        assert_eq!(
+            judge(&candidate(DAILY), NOW),
+            Ok((date!(2026 - 11 - 22), 5_000))
+        );
+        assert_eq!(
+            judge(&candidate(FRIDAYS), NOW),
+            Ok((date!(2026 - 11 - 20), 5_000))
+        );
     }
 
     #[test]
     fn a_day_is_paid_once() {
         let mut fridays = candidate(FRIDAYS);
-        fridays.paid_to = Some(date!(2026-11-20));
-        let next = Some(date!(2026-11-27));
+        fridays.paid_to = Some(date!(2026 - 11 - 20));
+        let next = Some(date!(2026 - 11 - 27));
         assert_eq!(judge(&fridays, NOW), Err(Why::NotDue(next)));
-        fridays.paid_to = Some(date!(2026-11-13));
+        fridays.paid_to = Some(date!(2026 - 11 - 13));
         assert!(judge(&fridays, NOW).is_ok());
     }
 
@@ -272,7 +282,7 @@ mod tests {
     fn the_first_due_day_may_be_the_one_on_which_the_merchant_came() {
         let mut daily = candidate(DAILY);
         daily.created_at = NOW;
-        assert_eq!(judge(&daily, NOW), Ok((date!(2026-11-22), 5_000)));
+        assert_eq!(judge(&daily, NOW), Ok((date!(2026 - 11 - 22), 5_000)));
         let mut fridays = candidate(FRIDAYS);
         fridays.created_at = datetime!(2026-11-21 00:00 UTC);
         assert!(matches!(judge(&fridays, NOW), Err(Why::NotDue(_))));
@@ -292,10 +302,19 @@ mod tests {
         assert_eq!(with(&|c| c.available = 999), "below_minimum");
         assert_eq!(with(&|c| c.available = 0), "nothing_available");
         assert_eq!(with(&|c| c.available = -5), "nothing_available");
-        assert_eq!(with(&|c| c.paid_to = Some(date!(2026-11-22))), "not_due");
+        assert_eq!(
+            with(&|c| c.paid_to = Some(date!(2026 - 11 - 22))),
+            "not_due"
+        );
         for (payout, code) in [
-            (r#"{"minimum": 0, "schedule": "manual", "recipient": "R"}"#, "paid_by_hand"),
-            (r#"{"minimum": 0, "schedule": "daily"}"#, "recipient_missing"),
+            (
+                r#"{"minimum": 0, "schedule": "manual", "recipient": "R"}"#,
+                "paid_by_hand",
+            ),
+            (
+                r#"{"minimum": 0, "schedule": "daily"}"#,
+                "recipient_missing",
+            ),
         ] {
             assert_eq!(judge(&candidate(payout), NOW).unwrap_err().code(), code);
         }

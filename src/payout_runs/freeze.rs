@@ -5,11 +5,12 @@ use time::OffsetDateTime;
 
 use super::list::List;
 use super::{Refusal, RunError, RunKey, due, news};
+use crate::config::Config;
 use crate::event::EventType;
 use crate::ledger::{Currency, Ledger};
+use crate::postgres::atomically;
 use crate::postgres::audit::Actor;
 use crate::postgres::payout_runs::{self as rows, NewRun, Run, Source, items};
-use crate::postgres::atomically;
 use crate::view::hex;
 
 /// What a run may pay without a second person. `None`: any.
@@ -22,6 +23,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// As configured.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Self {
+        let limit = |limit: u64| i64::try_from(limit).ok().filter(|limit| *limit > 0);
+        Self {
+            above_minor: limit(config.payout_run.approval_above_minor),
+            above_count: limit(config.payout_run.approval_above_count.into()),
+        }
+    }
+
     /// The stricter of both, each by itself.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -148,52 +159,43 @@ async fn freeze(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Started, RunError> {
-        if let Some(before) = met(conn, ledger, new).await? {
-            return Ok(before);
-        }
-        let list = &new.list;
-        if list.source() == Source::Due {
-            rows::lock::take_due(conn, ledger.id).await?;
-            if !due::still(conn, ledger, list, now).await? {
-                let detail = "what is due has changed since the list was made, by another run: \
+    if let Some(before) = met(conn, ledger, new).await? {
+        return Ok(before);
+    }
+    let list = &new.list;
+    if list.source() == Source::Due {
+        rows::lock::take_due(conn, ledger.id).await?;
+        if !due::still(conn, ledger, list, now).await? {
+            let detail = "what is due has changed since the list was made, by another run: \
                               nothing was done; start again";
-                return Ok(Started::Refused(Refusal::new("list_changed", detail)));
-            }
+            return Ok(Started::Refused(Refusal::new("list_changed", detail)));
         }
-        let run = NewRun {
-            key: new.key.as_str(),
-            source: list.source(),
-            currency: list.currency(),
-            count: list.count(),
-            total: list.total(),
-            list_hash: list.hash(),
-            approval_reason: new.approval_reason.as_deref(),
-            in_background: new.in_background,
-        };
-        if !rows::insert(conn, ledger.id, &run, actor, now).await? {
-            let before = met(conn, ledger, new).await?;
-            return before.ok_or_else(|| sqlx::Error::RowNotFound.into());
-        }
-        items::insert(conn, ledger.id, new.key.as_str(), list.items(), now).await?;
-        let run = rows::find(conn, ledger.id, new.key.as_str()).await?;
-        let run = run.ok_or(sqlx::Error::RowNotFound)?;
-        let reason = run.approval_reason.as_deref();
-        news::note(
-            conn,
-            ledger,
-            &run,
-            "payout_run.started",
-            reason,
-            actor,
-            now,
-        )
-        .await?;
-        let event = match reason {
-            Some(_) => EventType::PayoutRunWaiting,
-            None => EventType::PayoutRunStarted,
-        };
-        news::tell(conn, topic, ledger, &run, event, now).await?;
-        Ok(Started::Now(run))
+    }
+    let run = NewRun {
+        key: new.key.as_str(),
+        source: list.source(),
+        currency: list.currency(),
+        count: list.count(),
+        total: list.total(),
+        list_hash: list.hash(),
+        approval_reason: new.approval_reason.as_deref(),
+        in_background: new.in_background,
+    };
+    if !rows::insert(conn, ledger.id, &run, actor, now).await? {
+        let before = met(conn, ledger, new).await?;
+        return before.ok_or_else(|| sqlx::Error::RowNotFound.into());
+    }
+    items::insert(conn, ledger.id, new.key.as_str(), list.items(), now).await?;
+    let run = rows::find(conn, ledger.id, new.key.as_str()).await?;
+    let run = run.ok_or(sqlx::Error::RowNotFound)?;
+    let reason = run.approval_reason.as_deref();
+    news::note(conn, ledger, &run, "payout_run.started", reason, actor, now).await?;
+    let event = match reason {
+        Some(_) => EventType::PayoutRunWaiting,
+        None => EventType::PayoutRunStarted,
+    };
+    news::tell(conn, topic, ledger, &run, event, now).await?;
+    Ok(Started::Now(run))
 }
 
 /// What is there under the key already.

@@ -214,8 +214,8 @@ fn alone(index: usize, entry: &Entry, currency: Currency) -> Vec<EntryProblem> {
         wrong("currency", "currency_mismatch", problem);
     }
     if let Some(reference) = &entry.reference {
-        let fits = (1..=255).contains(&reference.chars().count())
-            && !reference.contains(char::is_control);
+        let fits =
+            (1..=255).contains(&reference.chars().count()) && !reference.contains(char::is_control);
         if !fits {
             let problem = "is not 1 to 255 printable characters".to_owned();
             wrong("reference", "field_invalid", problem);
@@ -225,11 +225,7 @@ fn alone(index: usize, entry: &Entry, currency: Currency) -> Vec<EntryProblem> {
 }
 
 /// Whether the merchant stood before in a way that this entry may repeat by mistake.
-fn repeated(
-    index: usize,
-    entry: &Entry,
-    before: &[(usize, Option<&str>)],
-) -> Option<EntryProblem> {
+fn repeated(index: usize, entry: &Entry, before: &[(usize, Option<&str>)]) -> Option<EntryProblem> {
     let reference = entry.reference.as_deref();
     let like = before
         .iter()

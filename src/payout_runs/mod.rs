@@ -22,6 +22,7 @@ mod error;
 mod freeze;
 mod list;
 mod news;
+mod worker;
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,6 +33,7 @@ pub use drive::{Desk, Ending, Held, Notice, Pace, drive};
 pub use error::RunError;
 pub use freeze::{Limits, Start, Started, Wanted, start};
 pub use list::{Entry, EntryProblem, ITEMS_MAX, List};
+pub use worker::Worker;
 
 /// Why a rule says no.
 #[derive(Clone, Debug, PartialEq, Eq)]

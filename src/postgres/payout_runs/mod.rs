@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::audit::Actor;
 use super::unreadable;
 use super::wallets::currency_of;
-use crate::ledger::Currency;
+use crate::ledger::{Currency, Ledger};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -305,11 +305,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn find(
-    conn: &mut PgConnection,
-    ledger_id: i32,
-    key: &str,
-) -> sqlx::Result<Option<Run>> {
+pub async fn find(conn: &mut PgConnection, ledger_id: i32, key: &str) -> sqlx::Result<Option<Run>> {
     sqlx::query(runs!("WHERE r.ledger_id = $1 AND r.key = $2"))
         .bind(ledger_id)
         .bind(key)
@@ -484,8 +480,8 @@ pub async fn set_in_background(
 /// A run that pays, of whichever ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paying {
-    /// The ledger's id.
-    pub ledger_id: i32,
+    /// The ledger.
+    pub ledger: Ledger,
     /// The run's key.
     pub key: String,
     /// Whether aegisd is to work on it.
@@ -498,15 +494,20 @@ pub struct Paying {
 /// Where the database fails.
 pub async fn paying(conn: &mut PgConnection) -> sqlx::Result<Vec<Paying>> {
     sqlx::query(
-        "SELECT ledger_id, key::text AS key, in_background FROM payout_runs
-         WHERE status = 'running' ORDER BY started_at",
+        "SELECT r.ledger_id, l.name, r.key::text AS key, r.in_background
+         FROM payout_runs r JOIN ledgers l ON l.id = r.ledger_id
+         WHERE r.status = 'running' ORDER BY r.started_at",
     )
     .fetch_all(conn)
     .await?
     .iter()
     .map(|row| {
+        let name: &str = row.try_get("name")?;
         Ok(Paying {
-            ledger_id: row.try_get("ledger_id")?,
+            ledger: Ledger {
+                id: row.try_get("ledger_id")?,
+                name: name.parse().map_err(|_| unreadable("ledger", name))?,
+            },
             key: row.try_get("key")?,
             in_background: row.try_get("in_background")?,
         })
