@@ -64,15 +64,8 @@ async fn let_pay(
         RunStatus::Cancelled => return Ok(Decided::Refused(cancelled(&run))),
         RunStatus::Waiting => {}
     }
-    if run.started_by.name == actor.name {
-        let detail = format!(
-            "{} started payout run {key} and can't approve of it as well: somebody else has to",
-            actor.name
-        );
-        return Ok(Decided::Refused(Refusal::new(
-            "approver_is_starter",
-            detail,
-        )));
+    if let Some(refusal) = approval_by(&run, actor) {
+        return Ok(Decided::Refused(refusal));
     }
     rows::approve(conn, ledger.id, key.as_str(), in_background, actor, now).await?;
     let run = found(conn, ledger, key).await?;
@@ -143,7 +136,7 @@ async fn give_up(
     Ok(Decided::Now(run))
 }
 
-/// Writes down that somebody goes on with a run, or has aegisd do so.
+/// Writes down that somebody goes on with a run, or has aegisd do so. `None` leaves that as it is.
 ///
 /// # Errors
 /// [`RunError::Database`].
@@ -151,7 +144,7 @@ pub async fn resume(
     pool: &PgPool,
     ledger: &Ledger,
     key: &RunKey,
-    in_background: bool,
+    in_background: Option<bool>,
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
@@ -169,7 +162,7 @@ async fn go_on(
     conn: &mut PgConnection,
     ledger: &Ledger,
     key: &RunKey,
-    in_background: bool,
+    in_background: Option<bool>,
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Decided, RunError> {
@@ -183,7 +176,9 @@ async fn go_on(
         RunStatus::Waiting => return Ok(Decided::Refused(approval_needed(&run))),
         RunStatus::Running => {}
     }
-    rows::set_in_background(conn, ledger.id, key.as_str(), in_background, now).await?;
+    if let Some(in_background) = in_background {
+        rows::set_in_background(conn, ledger.id, key.as_str(), in_background, now).await?;
+    }
     news::note(conn, ledger, &run, "payout_run.resumed", None, actor, now).await?;
     Ok(Decided::Now(run))
 }
@@ -255,6 +250,25 @@ pub fn cancelled(run: &Run) -> Refusal {
         run.cancelled_by.as_deref().unwrap_or("somebody")
     );
     Refusal::new("payout_run_cancelled", detail)
+}
+
+/// Why somebody can't approve of a run.
+#[must_use]
+pub fn approval_by(run: &Run, actor: &Actor) -> Option<Refusal> {
+    let is_starter = run.started_by.name == actor.name;
+    is_starter.then(|| {
+        let detail = format!(
+            "{} started payout run {} and can't approve of it as well: somebody else has to",
+            actor.name, run.key
+        );
+        Refusal::new("approver_is_starter", detail)
+    })
+}
+
+/// Why a run can't be gone on with, where it waits.
+#[must_use]
+pub fn approval_missing(run: &Run) -> Option<Refusal> {
+    (run.status == RunStatus::Waiting).then(|| approval_needed(run))
 }
 
 fn approval_needed(run: &Run) -> Refusal {

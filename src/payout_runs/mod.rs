@@ -28,7 +28,9 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use check::refusals;
-pub use decide::{Decided, approve, cancel, cancelled, not_found, resume};
+pub use decide::{
+    Decided, approval_by, approval_missing, approve, cancel, cancelled, not_found, resume,
+};
 pub use drive::{Desk, Ending, Held, Notice, Pace, drive};
 pub use error::RunError;
 pub use freeze::{Limits, Start, Started, Wanted, start};
