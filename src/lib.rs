@@ -18,6 +18,7 @@ pub mod merchant;
 pub mod onboarding;
 pub mod outbox;
 pub mod payments;
+pub mod payout_runs;
 pub mod payouts;
 pub mod postgres;
 pub mod psp;

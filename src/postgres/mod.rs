@@ -14,6 +14,7 @@ pub mod merchants;
 pub mod migrate;
 pub mod outbox;
 pub mod payments;
+pub mod payout_runs;
 pub mod payouts;
 pub mod posting;
 pub mod psp_references;
