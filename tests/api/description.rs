@@ -188,7 +188,8 @@ async fn the_examples_of_the_description_are_taken() {
     run(&api, "main").await;
     let document = api.get("/openapi.json").await.body;
     let mut order: Vec<_> = operations(&document)
-        .filter(|(_, method, _)| *method == "post")
+        // Refunds need a payment that was paid: tests/refunds takes their examples.
+        .filter(|(path, method, _)| *method == "post" && !path.contains("/refunds"))
         .collect();
     // The batch spends what the transaction brought.
     order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
