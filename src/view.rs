@@ -5,6 +5,7 @@
 mod dead_letters;
 mod merchants;
 mod payments;
+mod payout_runs;
 mod payouts;
 mod refunds;
 mod replays;
@@ -28,6 +29,7 @@ pub use dead_letters::{
 pub use merchants::{AgreedTermsView, MerchantView};
 pub use payments::PaymentView;
 pub(crate) use payments::day;
+pub use payout_runs::{PayoutRunItemView, PayoutRunView};
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
@@ -36,6 +38,12 @@ pub use settlements::{
     SettlementRunView, SettlementView, SettlementWorkView,
 };
 pub use trace::{MomentView, ThingView, TraceView};
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -354,7 +362,7 @@ impl StatementLineView {
             kind: line.kind,
             reference: line.reference,
             correlation_id: line.correlation_id,
-            hash: line.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: hex(&line.hash),
         }
     }
 }

@@ -587,6 +587,64 @@ pub(super) const KEYS: &[Key] = &[
         help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
     },
     Key {
+        name: "payout_run.approval_above_minor",
+        variable: "PAYOUT_RUN_APPROVAL_ABOVE_MINOR",
+        kind: Kind::Integer {
+            min: 0,
+            max: i64::MAX as u64,
+            unit: "minor units",
+            at: |c| &mut c.payout_run.approval_above_minor,
+        },
+        help: "A payout run whose total is above it waits for the approval of a second person. 0: none \
+               does for its total.",
+    },
+    Key {
+        name: "payout_run.approval_above_count",
+        variable: "PAYOUT_RUN_APPROVAL_ABOVE_COUNT",
+        kind: Kind::Integer {
+            min: 0,
+            max: 100_000,
+            unit: "payouts",
+            at: |c| &mut c.payout_run.approval_above_count,
+        },
+        help: "A payout run of more payouts waits for the approval of a second person. 0: none does for \
+               its count.",
+    },
+    Key {
+        name: "payout_run.payouts_at_once",
+        variable: "PAYOUT_RUN_PAYOUTS_AT_ONCE",
+        kind: Kind::Integer {
+            min: 1,
+            max: 64,
+            unit: "payouts",
+            at: |c| &mut c.payout_run.payouts_at_once,
+        },
+        help: "Payouts of a run that are at work at once.",
+    },
+    Key {
+        name: "payout_run.calls_per_second",
+        variable: "PAYOUT_RUN_CALLS_PER_SECOND",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10_000,
+            unit: "calls",
+            at: |c| &mut c.payout_run.calls_per_second,
+        },
+        help: "Calls to the PSP that a run makes in a second at most.",
+    },
+    Key {
+        name: "payout_run.patience_ms",
+        variable: "PAYOUT_RUN_PATIENCE_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payout_run.patience,
+        },
+        help: "How long a run stays with its payouts once all are sent. What is not at its end then is \
+               left to aegisd.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

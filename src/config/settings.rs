@@ -45,6 +45,8 @@ pub struct Config {
     pub payouts: PayoutsConfig,
     /// Settlement.
     pub settlement: SettlementConfig,
+    /// Payout runs.
+    pub payout_run: PayoutRunConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -186,6 +188,21 @@ pub struct PaystackConfig {
     pub timeout: Duration,
 }
 
+/// Payout runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayoutRunConfig {
+    /// Minor units of its currency above which a run waits for a second person; 0: none.
+    pub approval_above_minor: u64,
+    /// Payouts above which a run waits for a second person; 0: none.
+    pub approval_above_count: u32,
+    /// Payouts of one run at work at once, 1 to 64.
+    pub payouts_at_once: usize,
+    /// Calls to the PSP that one run makes in a second at most, 1 to 10000.
+    pub calls_per_second: u32,
+    /// How long a run stays with payouts that are not at their ends.
+    pub patience: Duration,
+}
+
 /// Payouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutsConfig {
@@ -321,6 +338,13 @@ impl Config {
             },
             settlement: SettlementConfig {
                 every: Duration::from_millis(60_000),
+            },
+            payout_run: PayoutRunConfig {
+                approval_above_minor: 0,
+                approval_above_count: 0,
+                payouts_at_once: 8,
+                calls_per_second: 20,
+                patience: Duration::from_millis(60_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

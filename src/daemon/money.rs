@@ -1,5 +1,5 @@
 //! Money in and out within the daemon, where a PSP is configured: webhooks are handled, payments,
-//! refunds and payouts looked after, each by a worker of its own.
+//! refunds, payouts and payout runs looked after, each by a worker of its own.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::startup::{self, DaemonError};
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::payments::{self, Desk};
+use crate::payout_runs;
 use crate::payouts::{self, Dispatch};
 use crate::postgres::{Settings, ledgers};
 use crate::psp::paystack::{self, PaystackError};
@@ -79,9 +80,15 @@ impl Money {
         let due = Arc::new(Notify::new());
         let refunds = refunds::Desk::new(pool.clone(), refund_options.clone(), Arc::clone(&due));
         let (poll, stopped) = (config.payments.poll, stop.clone());
+        let of_refunds = psp.clone();
         workers.spawn(async move {
-            refunds::run(pool, refund_options, psp, &due, poll, stopped).await;
+            refunds::run(pool, refund_options, of_refunds, &due, poll, stopped).await;
             "refunds' worker"
+        });
+        let (runs, stopped) = (runs(config, settings, psp), stop.clone());
+        workers.spawn(async move {
+            runs.run(stopped).await;
+            "payout runs' worker"
         });
         Ok(Some(Self {
             desk,
@@ -112,6 +119,20 @@ impl Money {
         }
         self.desk.finish_calls().await;
     }
+}
+
+/// Who works on payout runs that nobody sits in front of.
+fn runs(config: &Config, settings: &Settings, psp: Paystack) -> payout_runs::Worker<Paystack> {
+    let pace = payout_runs::Pace::from_config(config);
+    let connections = u32::try_from(pace.at_once).unwrap_or(u32::MAX);
+    let desk = payout_runs::Desk {
+        // One more looks for runs.
+        pool: settings.posting_pool(connections.saturating_add(1)),
+        payouts: payouts::Options::from_config(config, paystack::NAME),
+        psp,
+        pace,
+    };
+    payout_runs::Worker::new(desk, settings.clone())
 }
 
 /// The first worker that ends by itself, where there are any.

@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod requery;
 mod resolve;
+mod run;
 mod show;
 
 use uuid::Uuid;
@@ -40,12 +41,19 @@ pub(super) enum Command {
     Requery(requery::Args),
     /// Decide how a payout ended, with a reason
     Resolve(resolve::Args),
+    /// Payout runs: many payouts under one key, which cron may start twice
+    #[command(subcommand)]
+    Run(run::Command),
 }
 
 impl Command {
     /// See [`super::Command::stops_itself`].
     pub(super) fn stops_itself(&self) -> bool {
-        matches!(self, Self::Create(_) | Self::Requery(_) | Self::Resolve(_))
+        match self {
+            Self::Run(command) => command.stops_itself(),
+            Self::Create(_) | Self::Requery(_) | Self::Resolve(_) => true,
+            Self::List(_) | Self::Show(_) => false,
+        }
     }
 }
 
@@ -56,6 +64,7 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Show(args) => show::run(context, &args).await,
         Command::Requery(args) => requery::run(context, &args).await,
         Command::Resolve(args) => resolve::run(context, &args).await,
+        Command::Run(command) => run::run(context, command).await,
     }
 }
 
