@@ -209,7 +209,9 @@ async fn the_examples_of_the_description_are_taken() {
     let document = api.get("/openapi.json").await.body;
     let mut order: Vec<_> = operations(&document)
         // What needs merchants, payments and a PSP is taken in the tests of those rooms.
-        .filter(|(path, method, _)| *method == "post" && !ELSEWHERE.iter().any(|e| path.contains(e)))
+        .filter(|(path, method, _)| {
+            *method == "post" && !ELSEWHERE.iter().any(|e| path.contains(e))
+        })
         .collect();
     // The batch spends what the transaction brought.
     order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
