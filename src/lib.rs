@@ -22,6 +22,7 @@ pub mod payout_runs;
 pub mod payouts;
 pub mod postgres;
 pub mod psp;
+pub mod reconcile;
 pub mod refunds;
 pub mod resilience;
 pub mod settlement;

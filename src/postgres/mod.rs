@@ -18,6 +18,7 @@ pub mod payout_runs;
 pub mod payouts;
 pub mod posting;
 pub mod psp_references;
+pub mod reconciliations;
 pub mod refunds;
 pub mod retries;
 pub mod settlement_gate;

@@ -1,5 +1,10 @@
 //! What does not agree between the ledger and the world.
 
+mod decide;
+
+pub(crate) use decide::read;
+pub use decide::{Discrepancy, Filter, Status, find, page, propose, resolve};
+
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -45,6 +50,25 @@ impl Class {
             Self::UnknownReference => "unknown_reference",
             Self::Unreadable => "unreadable",
         }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::MissingHere,
+        Self::MissingThere,
+        Self::Amount,
+        Self::Currency,
+        Self::Duplicate,
+        Self::Late,
+        Self::Status,
+        Self::UnknownReference,
+        Self::Unreadable,
+    ];
+
+    /// The class of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
     }
 }
 

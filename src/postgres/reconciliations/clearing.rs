@@ -1,0 +1,145 @@
+//! What stands in the wallets that money only passes through.
+
+use sqlx::{PgConnection, Row};
+use time::OffsetDateTime;
+
+/// A clearing wallet in a currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its address.
+    pub wallet: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Minor units.
+    pub balance: i64,
+    /// When it was last 0, and was left; `None`: it is 0 now.
+    pub since: Option<OffsetDateTime>,
+    /// Findings about its statements that nobody resolved.
+    pub discrepancies: i64,
+    /// What stands in it.
+    pub parts: Vec<Part>,
+}
+
+/// Money in a clearing wallet for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The reason.
+    pub what: String,
+    /// Of how many.
+    pub count: i64,
+    /// Minor units of the wallet's balance.
+    pub amount: i64,
+    /// The oldest of them, UTC.
+    pub since: Option<OffsetDateTime>,
+}
+
+/// Entries that the statements of their time don't have.
+pub const NOT_IN_STATEMENT: &str = "not_in_statement";
+
+/// All clearing wallets of a ledger, in order of address and currency.
+///
+/// # Errors
+/// Where the database fails, or a sum is beyond 64 bits.
+pub async fn standings(conn: &mut PgConnection, ledger_id: i32) -> sqlx::Result<Vec<Standing>> {
+    let wallets = sqlx::query(
+        "SELECT w.address, w.currency, w.balance, CASE WHEN w.balance <> 0 THEN (
+                    SELECT min(t.recorded_at) FROM ledger_entries e
+                    JOIN transactions t ON t.ledger_id = e.ledger_id AND t.id = e.transaction_id
+                    WHERE e.ledger_id = w.ledger_id AND e.wallet_id = w.id
+                      AND e.version = 1 + coalesce((
+                          SELECT max(z.version) FROM ledger_entries z
+                          WHERE z.ledger_id = w.ledger_id AND z.wallet_id = w.id
+                            AND z.balance_after = 0), 0)) END AS since,
+                (SELECT count(*) FROM discrepancies d
+                 WHERE d.ledger_id = w.ledger_id AND d.wallet = w.address AND d.status <> 'resolved'
+                   AND d.class <> 'late'
+                   AND coalesce(d.found_currency, d.expected_currency) = w.currency)
+                    AS discrepancies
+         FROM wallets w
+         WHERE w.ledger_id = $1 AND (w.address LIKE 'psp:%'
+               OR w.address IN ('payouts:in_transit', 'refunds:in_transit'))
+         ORDER BY w.address, w.currency",
+    )
+    .bind(ledger_id)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut all = Vec::with_capacity(wallets.len());
+    for row in wallets {
+        let (wallet, currency): (String, String) =
+            (row.try_get("address")?, row.try_get("currency")?);
+        let statement = match wallet.as_str() {
+            "payouts:in_transit" => PAYOUTS,
+            "refunds:in_transit" => REFUNDS,
+            _ => STATEMENTS,
+        };
+        let found = sqlx::query(statement)
+            .bind(ledger_id)
+            .bind(&currency)
+            .bind(&wallet)
+            .fetch_all(&mut *conn)
+            .await?;
+        let parts = found.iter().map(|row| {
+            Ok(Part {
+                what: row.try_get("what")?,
+                count: row.try_get("count")?,
+                amount: row.try_get("amount")?,
+                since: row.try_get("since")?,
+            })
+        });
+        all.push(Standing {
+            parts: parts.collect::<sqlx::Result<_>>()?,
+            balance: row.try_get("balance")?,
+            since: row.try_get("since")?,
+            discrepancies: row.try_get("discrepancies")?,
+            wallet,
+            currency,
+        });
+    }
+    Ok(all)
+}
+
+const PAYOUTS: &str = "
+    SELECT 'payout ' || status AS what, count(*) AS count, sum(amount)::bigint AS amount,
+           min(created_at) AS since
+    FROM payouts WHERE ledger_id = $1 AND currency = $2 AND $3 <> ''
+      AND status IN ('requested', 'sent', 'unknown')
+    GROUP BY status ORDER BY status";
+
+const REFUNDS: &str = "
+    SELECT 'refund ' || status AS what, count(*) AS count, sum(amount)::bigint AS amount,
+           min(created_at) AS since
+    FROM refunds WHERE ledger_id = $1 AND currency = $2 AND $3 <> ''
+      AND status IN ('requested', 'sent', 'unknown')
+    GROUP BY status ORDER BY status";
+
+/// Fees and corrections stand for no line of their own, and are true by what they were made from.
+const STATEMENTS: &str = "
+    WITH covered AS (
+        SELECT max(covers_to) AS until FROM reconciliations WHERE ledger_id = $1 AND wallet = $3
+    ), entries AS (
+        SELECT e.amount, coalesce(p.paid_at, t.effective_at) AS at, CASE
+            WHEN t.idempotency_key LIKE 'aegis:%:psp_fee'
+                OR t.idempotency_key LIKE 'aegis:reconciliation:%'
+                OR t.idempotency_key LIKE 'aegis:discrepancy:%'
+                OR EXISTS (SELECT FROM statement_lines s WHERE s.ledger_id = $1 AND s.wallet = $3
+                           AND s.transaction_id = t.id)
+                OR EXISTS (SELECT FROM statement_matches m WHERE m.ledger_id = $1
+                           AND m.wallet = $3 AND m.transaction_id = t.id)
+                OR EXISTS (SELECT FROM discrepancies d WHERE d.ledger_id = $1
+                           AND d.subject_kind = 'transaction' AND d.subject_id = t.id
+                           AND d.class = 'missing_there' AND d.status = 'resolved')
+                THEN 'in_statement'
+            WHEN c.until IS NULL OR coalesce(p.paid_at, t.effective_at) > c.until
+                THEN 'not_in_statement_yet'
+            ELSE 'not_in_statement' END AS what
+        FROM wallets w
+        JOIN ledger_entries e ON e.ledger_id = w.ledger_id AND e.wallet_id = w.id
+        JOIN transactions t ON t.ledger_id = w.ledger_id AND t.id = e.transaction_id
+        LEFT JOIN payments p ON 'psp:' || p.psp = $3 AND p.reference = t.reference
+            AND p.ledger_id = w.ledger_id AND t.idempotency_key LIKE 'aegis:payment:%:succeeded'
+        CROSS JOIN covered c
+        WHERE w.ledger_id = $1 AND w.address = $3 AND w.currency = $2
+    )
+    SELECT what, count(*) AS count, sum(amount)::bigint AS amount, min(at) AS since
+    FROM entries GROUP BY what HAVING sum(amount) <> 0 OR what = 'not_in_statement_yet'
+    ORDER BY what";

@@ -1,0 +1,156 @@
+//! Discrepancies of a run, as sets: what is amiss is written down, what came to agree is closed.
+
+use sqlx::{PgConnection, Row};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::matching::Scope;
+use crate::postgres::discrepancies::{self, Discrepancy};
+
+/// Who closes what a later statement brought.
+const CLOSER: &str = "aegis:reconciliation";
+
+/// Writes down what is amiss with lines, and which entries the statement should have and doesn't.
+/// `covers`: the time that it speaks of, and the keys of transactions that it would have.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn open(
+    conn: &mut PgConnection,
+    scope: &Scope<'_>,
+    reconciliation: Uuid,
+    covers: Option<(OffsetDateTime, OffsetDateTime)>,
+    keys: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO discrepancies (
+             ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
+             expected_amount, expected_currency, found_amount, found_currency, detail, occurred_at,
+             opened_at, wallet, line_id, reconciliation_id)
+         SELECT $1, discrepancy_fingerprint(class, 'reconciliation', 'line:' || id), class,
+                'reconciliation', $3, reference, subject_kind, subject_id, expected_amount,
+                expected_currency, amount, currency, detail, booked_at, $4, $2, id, $5
+         FROM pg_temp.fresh WHERE class IS NOT NULL ORDER BY booked_at, line
+         ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
+    )
+    .bind(scope.ledger_id)
+    .bind(scope.wallet)
+    .bind(scope.psp)
+    .bind(now)
+    .bind(reconciliation)
+    .execute(&mut *conn)
+    .await?;
+    let Some((from, to)) = covers else {
+        return Ok(());
+    };
+    // What came and went again under one reference is nothing to the other side.
+    sqlx::query(
+        "INSERT INTO discrepancies (
+             ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
+             expected_amount, expected_currency, detail, occurred_at, opened_at, wallet,
+             reconciliation_id)
+         SELECT $1, discrepancy_fingerprint('missing_there', 'reconciliation', $2 || ' ' || id),
+                'missing_there', 'reconciliation', $3, reference, 'transaction', id, -amount,
+                currency, 'the ledger has it, the statement of that time does not', at, $4, $2, $5
+         FROM (SELECT e.*, sum(e.amount) OVER (PARTITION BY e.reference, e.currency) AS rest
+               FROM pg_temp.entries e) e
+         WHERE at >= $6 AND at <= $7 AND key LIKE $8 AND (rest <> 0 OR reference IS NULL)
+         ORDER BY at, id
+         ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
+    )
+    .bind(scope.ledger_id)
+    .bind(scope.wallet)
+    .bind(scope.psp)
+    .bind(now)
+    .bind(reconciliation)
+    .bind(from)
+    .bind(to)
+    .bind(keys)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Closes what was missing on one side and is matched by now. Proposals about it are over with it.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn resolve_matched(
+    conn: &mut PgConnection,
+    scope: &Scope<'_>,
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE discrepancies d
+         SET status = 'resolved', resolved_by = $3, resolved_at = $4,
+             reason = CASE d.class WHEN 'missing_there'
+                 THEN 'a later statement has it' ELSE 'the ledger has it by now' END
+         FROM (SELECT f.id AS line_id, f.transaction_id FROM pg_temp.fresh f
+               WHERE f.match IN ('reference', 'day', 'near', 'many', 'netted')
+               UNION ALL
+               SELECT m.line_id, m.transaction_id FROM pg_temp.many m) f
+         WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.source = 'reconciliation'
+           AND d.status <> 'resolved'
+           AND ((d.class IN ('missing_here', 'amount', 'currency') AND d.line_id = f.line_id)
+             OR (d.class = 'missing_there' AND d.subject_kind = 'transaction'
+                 AND d.subject_id = f.transaction_id))",
+    )
+    .bind(scope.ledger_id)
+    .bind(scope.wallet)
+    .bind(CLOSER)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a run changed, to be told.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// It was opened.
+    Opened(Discrepancy),
+    /// It was closed.
+    Resolved(Discrepancy),
+}
+
+/// A page of what this run opened and closed, behind a number.
+///
+/// # Errors
+/// Where the database fails, or holds what is not known here.
+pub async fn news(
+    conn: &mut PgConnection,
+    scope: &Scope<'_>,
+    reconciliation: Uuid,
+    now: OffsetDateTime,
+    after: i64,
+    rows: i64,
+) -> sqlx::Result<Vec<News>> {
+    let found = sqlx::query(
+        "SELECT *, proposal::text AS proposal_text,
+                (SELECT l.kind FROM statement_lines l WHERE l.ledger_id = d.ledger_id
+                 AND l.id = d.line_id) AS line_kind
+         FROM discrepancies d
+         WHERE ledger_id = $1 AND id > $2 AND wallet = $3
+           AND (reconciliation_id = $4 OR (resolved_by = $5 AND resolved_at = $6))
+         ORDER BY id LIMIT $7",
+    )
+    .bind(scope.ledger_id)
+    .bind(after)
+    .bind(scope.wallet)
+    .bind(reconciliation)
+    .bind(CLOSER)
+    .bind(now)
+    .bind(rows)
+    .fetch_all(conn)
+    .await?;
+    let news = found.iter().map(|row| {
+        let discrepancy = discrepancies::read(row)?;
+        let status: &str = row.try_get("status")?;
+        Ok(match status {
+            "resolved" => News::Resolved(discrepancy),
+            _ => News::Opened(discrepancy),
+        })
+    });
+    news.collect()
+}

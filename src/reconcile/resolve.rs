@@ -1,0 +1,241 @@
+//! Resolves discrepancies: one person proposes how, another one says yes, and only then what
+//! corrects it is posted. The database holds to two persons by itself.
+
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::news;
+use super::{Options, ReconcileError};
+use crate::engine::{Posting, post_own};
+use crate::event::EventType;
+use crate::ledger::{Address, Currency, Details, Ledger, LegDraft, Transaction, WalletRef};
+use crate::merchant::house;
+use crate::postgres::audit::{self, Actor, Deed};
+use crate::postgres::discrepancies::{self, Class, Discrepancy, Status};
+use crate::postgres::{outbox, transact};
+
+/// One leg of a correcting transaction.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Leg {
+    /// The wallet to move.
+    pub wallet: Address,
+    /// Its currency.
+    pub currency: Currency,
+    /// Minor units: credit positive, debit negative.
+    pub amount: i64,
+}
+
+impl Leg {
+    fn draft(&self) -> LegDraft {
+        LegDraft {
+            wallet: WalletRef::Address(self.wallet.clone()),
+            currency: self.currency.code().to_owned(),
+            amount: self.amount,
+        }
+    }
+
+    fn of_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            wallet: value["wallet"].as_str()?.parse().ok()?,
+            currency: value["currency"].as_str()?.parse().ok()?,
+            amount: value["amount"].as_i64()?,
+        })
+    }
+}
+
+/// What would correct a discrepancy, where its kind leaves no doubt: a PSP's payout to the bank, a
+/// top-up of its balance, a fee that it took.
+#[must_use]
+pub fn suggested(discrepancy: &Discrepancy) -> Vec<Leg> {
+    let kind = discrepancy
+        .line
+        .as_ref()
+        .and_then(|(_, kind)| kind.as_deref());
+    let (Class::MissingHere, Some(psp), Some(found), Some(kind)) = (
+        discrepancy.class,
+        &discrepancy.psp,
+        &discrepancy.found,
+        kind,
+    ) else {
+        return Vec::new();
+    };
+    let counterpart = match kind {
+        "settlement" | "top_up" => "bank:main".parse().ok(),
+        "fee" => Some(house::psp_fees()),
+        _ => None,
+    };
+    let currency = Currency::from_code(&found.currency);
+    let (Some(counterpart), Some(currency)) = (counterpart, currency) else {
+        return Vec::new();
+    };
+    let leg = |wallet, amount| Leg {
+        wallet,
+        currency,
+        amount,
+    };
+    vec![
+        leg(house::psp(psp), found.amount.saturating_neg()),
+        leg(counterpart, found.amount),
+    ]
+}
+
+/// What was proposed, of a discrepancy that has a proposal.
+#[must_use]
+pub fn proposed(discrepancy: &Discrepancy) -> Vec<Leg> {
+    let legs = discrepancy
+        .proposal
+        .as_ref()
+        .and_then(|p| p["legs"].as_array());
+    legs.into_iter()
+        .flatten()
+        .filter_map(Leg::of_json)
+        .collect()
+}
+
+/// Looks a discrepancy up that can still be decided on.
+async fn open_one(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    id: i64,
+) -> Result<Discrepancy, ReconcileError> {
+    let found = discrepancies::find(conn, ledger.id, id, true).await?;
+    let found = found.ok_or_else(|| not_found(ledger, id))?;
+    match (found.status, &found.resolved_by) {
+        (Status::Resolved, by) => {
+            let by = by.as_deref().unwrap_or("somebody");
+            let detail = format!("discrepancy {id} was resolved by {by} before; nothing was done");
+            Err(ReconcileError::refused("discrepancy_resolved", detail))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// What a number that is none of a discrepancy's is answered with.
+#[must_use]
+pub fn not_found(ledger: &Ledger, id: i64) -> ReconcileError {
+    let detail = format!(
+        "there is no discrepancy {id} in ledger {}; `aegisctl reconcile list` shows them",
+        ledger.name
+    );
+    ReconcileError::refused("discrepancy_not_found", detail)
+}
+
+/// Proposes how a discrepancy is resolved: by a transaction, or without one where there are no legs.
+/// A proposal that waits is replaced.
+///
+/// # Errors
+/// [`ReconcileError::Refused`] with `discrepancy_not_found`, `discrepancy_resolved`, or the code of
+/// the rule that the legs break.
+#[expect(clippy::too_many_arguments, reason = "each is one thing that was said")]
+pub async fn propose(
+    pool: &PgPool,
+    ledger: &Ledger,
+    id: i64,
+    legs: &[Leg],
+    reason: &str,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Discrepancy, ReconcileError> {
+    if !legs.is_empty() {
+        let drafts: Vec<LegDraft> = legs.iter().map(Leg::draft).collect();
+        Transaction::new(&drafts)?;
+    }
+    let proposal = json!({"legs": legs});
+    transact(pool, async |conn| {
+        open_one(conn, ledger, id).await?;
+        discrepancies::propose(conn, ledger.id, id, &proposal, reason, &actor.name, now).await?;
+        let action = "discrepancy.resolution_proposed";
+        record(conn, ledger, id, action, reason, &proposal, actor, now).await?;
+        let found = discrepancies::find(conn, ledger.id, id, false).await?;
+        found.ok_or_else(|| not_found(ledger, id))
+    })
+    .await
+}
+
+/// Says yes to what somebody else proposed: posts the correcting transaction and closes the
+/// discrepancy, in one COMMIT.
+///
+/// # Errors
+/// [`ReconcileError::Refused`] with `discrepancy_not_found`, `discrepancy_resolved`,
+/// `discrepancy_not_proposed`, `second_person_needed`, or why the transaction can't be posted.
+pub async fn approve(
+    pool: &PgPool,
+    options: &Options,
+    ledger: &Ledger,
+    id: i64,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Discrepancy, ReconcileError> {
+    transact(pool, async |conn| {
+        let found = open_one(conn, ledger, id).await?;
+        let by = found.proposed_by.as_deref();
+        let (Status::Proposed, Some(by)) = (found.status, by) else {
+            let detail =
+                format!("discrepancy {id} has no proposal yet: propose how it is resolved");
+            return Err(ReconcileError::refused("discrepancy_not_proposed", detail));
+        };
+        if by.trim().to_lowercase() == actor.name.trim().to_lowercase() {
+            let detail =
+                format!("{by} proposed it: somebody else has to approve it; nothing was done");
+            return Err(ReconcileError::refused("second_person_needed", detail));
+        }
+        let reason = found.reason.clone().unwrap_or_default();
+        let transaction = correct(conn, options, ledger, &found).await?;
+        discrepancies::resolve(conn, ledger.id, id, transaction, &actor.name, now).await?;
+        let done = discrepancies::find(conn, ledger.id, id, false).await?;
+        let done = done.ok_or_else(|| not_found(ledger, id))?;
+        let event = news::of(EventType::DiscrepancyResolved, ledger, &done);
+        outbox::tell(conn, ledger.id, &options.topic_settlements, &[event], now).await?;
+        let detail = json!({"proposed_by": by, "transaction_id": transaction});
+        let action = "discrepancy.resolved";
+        record(conn, ledger, id, action, &reason, &detail, actor, now).await?;
+        Ok(done)
+    })
+    .await
+}
+
+async fn correct(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    discrepancy: &Discrepancy,
+) -> Result<Option<uuid::Uuid>, ReconcileError> {
+    let legs = proposed(discrepancy);
+    let mut posting = Posting::new(&format!("discrepancy:{}", discrepancy.id));
+    for leg in legs {
+        posting = posting.leg(leg.wallet, leg.currency, leg.amount);
+    }
+    if posting.is_empty() {
+        return Ok(None);
+    }
+    let posting = posting.with_details(Details {
+        reference: discrepancy.reference.clone(),
+        ..Details::default()
+    });
+    let topic = &options.topic_transactions;
+    let receipts = post_own(conn, ledger, vec![posting], topic).await??;
+    Ok(receipts.first().map(|receipt| receipt.transaction_id))
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one thing that was said")]
+async fn record(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    id: i64,
+    action: &str,
+    reason: &str,
+    detail: &Value,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let deed = Deed {
+        at: now,
+        actor,
+        action,
+        target: &format!("discrepancy:{}/{id}", ledger.name),
+        reason: Some(reason),
+        detail: Some(detail),
+    };
+    audit::record(conn, deed).await
+}

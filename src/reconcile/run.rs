@@ -1,0 +1,251 @@
+//! One run over one statement.
+
+use sqlx::{Connection, PgConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::line::{Broken, Line, Standing};
+use super::statement::Statement;
+use super::{Options, ReconcileError, news};
+use crate::engine::{Posting, post_own};
+use crate::ledger::{Address, Currency, Ledger};
+use crate::merchant::house;
+use crate::postgres::audit::{self, Actor, Deed};
+use crate::postgres::reconciliations::{self as lines, Reconciliation, Scope, StagedLine};
+
+/// How many lines are staged at once.
+const LINES_AT_ONCE: usize = 10_000;
+/// How many broken lines are named.
+const BROKEN_MAX: usize = 1_000;
+
+/// Whose statement it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A PSP's, such as `paystack`.
+    Psp(String),
+    /// A bank's, such as `main`.
+    Bank(String),
+}
+
+impl Source {
+    /// The wallet that the statement is of.
+    ///
+    /// # Errors
+    /// Where the name can't stand in an address.
+    pub fn wallet(&self) -> Result<Address, String> {
+        match self {
+            Self::Psp(name) => format!("psp:{name}").parse(),
+            Self::Bank(name) => format!("bank:{name}").parse(),
+        }
+    }
+
+    /// The PSP's name; `None`: it is a bank.
+    #[must_use]
+    pub fn psp(&self) -> Option<&str> {
+        match self {
+            Self::Psp(name) => Some(name),
+            Self::Bank(_) => None,
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// As it was written down.
+    pub run: Reconciliation,
+    /// The PSP's fees that it took into the ledger, by currency, minor units.
+    pub fees: Vec<(Currency, i64)>,
+    /// Lines that could not be read, the first 1,000.
+    pub broken: Vec<Broken>,
+}
+
+/// What was read of a file.
+#[derive(Default)]
+struct Reading {
+    lines: i64,
+    pending: i64,
+    broken_count: i64,
+    broken: Vec<Broken>,
+    span: Option<(OffsetDateTime, OffsetDateTime)>,
+}
+
+/// Reads a statement to its end and holds the ledger against it, in one COMMIT over a connection of
+/// its own. `between`: the time that the statement covers, where it is another one than its lines
+/// tell.
+///
+/// # Errors
+/// See [`ReconcileError`]; nothing took effect, unless the connection was lost at the COMMIT: then
+/// the same file again finds all of its lines known, or takes them.
+#[expect(clippy::too_many_arguments, reason = "each is one thing that was said")]
+pub async fn run(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    source: &Source,
+    (file_name, statement): (&str, &mut Statement),
+    between: (Option<OffsetDateTime>, Option<OffsetDateTime>),
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Report, ReconcileError> {
+    let wallet = source
+        .wallet()
+        .map_err(|problem| ReconcileError::refused("wallet_not_found", problem))?;
+    let wallet = wallet.as_str();
+    let scope = Scope {
+        ledger_id: ledger.id,
+        wallet,
+        psp: source.psp(),
+    };
+    let mut transaction = conn.begin().await?;
+    if !lines::begin(&mut transaction, ledger.id, wallet).await? {
+        let wallet = wallet.to_owned();
+        return Err(ReconcileError::Busy { wallet });
+    }
+    let reading = read(&mut transaction, statement).await?;
+    let span = statement.span().or(reading.span);
+    let covers = span.and_then(|(first, last)| {
+        let (from, to) = (between.0.unwrap_or(first), between.1.unwrap_or(last));
+        (from <= to).then_some((from, to))
+    });
+    let id = Uuid::now_v7();
+    let known = lines::known(&mut transaction, &scope).await?;
+    lines::matched(&mut transaction, &scope).await?;
+    let fees = book_fees(&mut transaction, options, ledger, &scope, id, now).await?;
+    let tally = lines::tally(&mut transaction).await?;
+    lines::write(&mut transaction, &scope, id).await?;
+    let keys = statement.format().covers();
+    lines::open(&mut transaction, &scope, id, covers, keys, now).await?;
+    lines::resolve_matched(&mut transaction, &scope, now).await?;
+    let told = news::tell_changes(&mut transaction, options, ledger, &scope, id, now).await?;
+    let run = Reconciliation {
+        id,
+        wallet: wallet.to_owned(),
+        format: statement.format().to_string(),
+        file_name: file_name.chars().take(255).collect(),
+        file_hash: statement.hash(),
+        covers,
+        lines: reading.lines,
+        known,
+        pending: reading.pending,
+        broken: reading.broken_count,
+        matched: tally.matched,
+        opened: told.opened,
+        resolved: told.resolved,
+        started_by: actor.name.clone(),
+        started_at: now,
+        finished_at: OffsetDateTime::now_utc(),
+    };
+    lines::insert(&mut transaction, ledger.id, &run).await?;
+    news::tell_finished(&mut transaction, options, ledger, &run, now).await?;
+    let deed = Deed {
+        at: now,
+        actor,
+        action: "reconciliation.run",
+        target: &format!("reconciliation:{}/{id}", ledger.name),
+        reason: None,
+        detail: Some(&serde_json::json!({"wallet": wallet, "file": run.file_name})),
+    };
+    audit::record(&mut transaction, deed).await?;
+    transaction.commit().await?;
+    Ok(Report {
+        run,
+        fees,
+        broken: reading.broken,
+    })
+}
+
+async fn read(
+    conn: &mut PgConnection,
+    statement: &mut Statement,
+) -> Result<Reading, ReconcileError> {
+    let mut reading = Reading::default();
+    let mut batch: Vec<Line> = Vec::with_capacity(LINES_AT_ONCE);
+    while let Some(line) = statement.advance()? {
+        match line {
+            Ok(line) if line.standing == Standing::Booked => {
+                reading.lines = reading.lines.saturating_add(1);
+                let at = line.booked_at;
+                let (first, last) = reading.span.unwrap_or((at, at));
+                // A day without a time is all of that day.
+                let is_day = at.time() == time::Time::MIDNIGHT;
+                let end = if is_day {
+                    let day = time::Duration::seconds(86_399);
+                    at.checked_add(day).unwrap_or(at)
+                } else {
+                    at
+                };
+                reading.span = Some((first.min(at), last.max(end)));
+                batch.push(line);
+                if batch.len() == LINES_AT_ONCE {
+                    stage(conn, &batch).await?;
+                    batch.clear();
+                }
+            }
+            Ok(line) => {
+                let is_pending = line.standing == Standing::Pending;
+                reading.pending = reading.pending.saturating_add(i64::from(is_pending));
+            }
+            Err(broken) => {
+                reading.broken_count = reading.broken_count.saturating_add(1);
+                if reading.broken.len() < BROKEN_MAX {
+                    reading.broken.push(broken);
+                }
+            }
+        }
+    }
+    stage(conn, &batch).await?;
+    Ok(reading)
+}
+
+async fn stage(conn: &mut PgConnection, batch: &[Line]) -> sqlx::Result<()> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let staged: Vec<StagedLine<'_>> = batch
+        .iter()
+        .map(|line| StagedLine {
+            number: line.number,
+            statement: line.statement,
+            account: &line.account,
+            kind: line.kind.as_str(),
+            reference: line.reference.as_deref(),
+            external_id: line.external_id.as_deref(),
+            batch: line.batch.as_deref(),
+            currency: line.currency.code(),
+            amount: line.amount,
+            fee: line.fee,
+            booked_at: line.booked_at,
+        })
+        .collect();
+    lines::copy(conn, &staged).await
+}
+
+/// Books what the PSP kept of what was matched, where the ledger had not heard of it: one
+/// transaction a currency.
+async fn book_fees(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    scope: &Scope<'_>,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<Vec<(Currency, i64)>, ReconcileError> {
+    let mut booked = Vec::new();
+    for fee in lines::take_fees(conn, scope, now).await? {
+        let currency: Currency = fee
+            .currency
+            .parse()
+            .map_err(|problem: String| ReconcileError::refused("currency_unknown", problem))?;
+        let psp = house::psp(scope.psp.unwrap_or_default());
+        let posting = Posting::new(&format!("reconciliation:{id}:psp_fees:{currency}"))
+            .leg(house::psp_fees(), currency, fee.amount.saturating_neg())
+            .leg(psp, currency, fee.amount);
+        let receipts = post_own(conn, ledger, vec![posting], &options.topic_transactions).await??;
+        for receipt in receipts {
+            lines::fees_taken(conn, &fee.currency, receipt.transaction_id).await?;
+        }
+        booked.push((currency, fee.amount));
+    }
+    Ok(booked)
+}
