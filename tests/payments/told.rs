@@ -141,3 +141,28 @@ async fn two_workers_at_once_credit_once() {
     assert_eq!(scene.balance("merchant:acme:pending").await, 40 * 975_000);
     assert_eq!(scene.fates().await, vec!["applied"; 40]);
 }
+
+#[tokio::test]
+async fn many_webhooks_are_handled_together() {
+    let mut scene = Scene::new().await;
+    scene.options.batch_webhooks_max = 100;
+    let count = 250;
+    for n in 0..count {
+        let reference = format!("order-{n}");
+        scene.created(&reference, 1_000_000).await;
+        scene
+            .arrives(&charge(n, &reference, 1_000_000, "NGN", Some(5)))
+            .await;
+    }
+    let mut batches = 0;
+    while scene.work().await > 0 {
+        batches += 1;
+    }
+    let (took, sum) = (
+        began.elapsed(),
+        scene.balance("merchant:acme:pending").await,
+    );
+    assert_eq!(sum, i64::try_from(count).unwrap() * 975_000);
+    assert_eq!(batches, count.div_ceil(500), "{took:?}");
+    eprintln!("{count} webhooks in {took:?}");
+}
