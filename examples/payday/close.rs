@@ -34,7 +34,7 @@ impl Day<'_> {
         let psp = Psp::of(&self.simulator.movements().await?, &self.story.orders);
         let read = Read {
             payments: self.api.payments().await?,
-            refunds: self.api.all("refunds").await?,
+            refunds: tool::list(&self.aegisctl, "refund").await?,
             payouts: self.api.all("payouts").await?,
             discrepancies: self.api.all("discrepancies").await?,
             balances: self.api.balances().await?,

@@ -36,6 +36,22 @@ fn said(output: &Output) -> String {
     )
 }
 
+/// All items of a list, such as `refund list`.
+pub(crate) async fn list(aegisctl: &Aegisctl, noun: &str) -> Result<Vec<Value>> {
+    let args = ["-q", "-o", "jsonl", noun, "list", "--all"];
+    let output = aegisctl.command(&args).output().await;
+    let output = output.context("aegisctl can't be run")?;
+    if !output.status.success() {
+        bail!("aegisctl {} ended with {}", args.join(" "), said(&output));
+    }
+    let lines = output.stdout.split(|&byte| byte == b'\n');
+    let items: serde_json::Result<_> = lines
+        .filter(|line| !line.is_empty())
+        .map(serde_json::from_slice)
+        .collect();
+    items.with_context(|| format!("aegisctl {}", args.join(" ")))
+}
+
 /// A settlement run: what it says.
 pub(crate) async fn settle(aegisctl: &Aegisctl) -> Result<Value> {
     let (code, said) = run(aegisctl, &["-y", "-o", "json", "settlement", "run"]).await?;

@@ -36,8 +36,11 @@ async fn a_payment_is_written_with_its_reference_and_its_event_before_the_psp_he
     )
     .fetch_one(&scene.pool)
     .await
-    .unwrap_or_default();
-    assert!(!event.contains("ada@"), "{event}");
+    .unwrap();
+    assert!(
+        event.contains("order-1") && !event.contains("ada@"),
+        "{event}"
+    );
 }
 
 #[tokio::test]
@@ -124,18 +127,17 @@ async fn a_payment_keeps_the_terms_that_it_was_made_under() {
         crate::common::merchant::office(),
         crate::common::merchant::tester(),
     );
-    aegis::onboarding::agree(
-        scene.database.pool(),
-        &office,
-        &scene.ledger,
-        &"acme".parse().unwrap(),
-        crate::scene::ngn(),
-        &dearer.parse().unwrap(),
-        &actor,
-        scene.now(),
-    )
-    .await
-    .unwrap();
+    let call = aegis::onboarding::Call {
+        office: &office,
+        ledger: &scene.ledger,
+        actor: &actor,
+        now: scene.now(),
+    };
+    let (acme, dearer) = ("acme".parse().unwrap(), dearer.parse().unwrap());
+    let pool = scene.database.pool();
+    aegis::onboarding::agree(pool, call, &acme, crate::scene::ngn(), &dearer)
+        .await
+        .unwrap();
     let body = scene.pay("order-1");
     scene.told(&body).await;
     let paid = scene.read(&payment).await;

@@ -212,6 +212,21 @@ pub fn options(ledger: Ledger) -> Options {
         lease: Duration::from_secs(60),
         ask_after: Duration::from_secs(600),
         abandon_after: Duration::from_secs(86_400),
+        payouts: aegis::payouts::Options {
+            topic_transactions: "aegis.transactions".to_owned(),
+            topic_settlements: "aegis.settlements".to_owned(),
+            psp_name: "paystack".to_owned(),
+            schedule: Schedule::STANDARD,
+            timing: aegis::payouts::Timing::default(),
+            host: "here".to_owned(),
+        },
+        refunds: aegis::refunds::Options {
+            topic_transactions: "aegis.transactions".to_owned(),
+            topic_settlements: "aegis.settlements".to_owned(),
+            psp_name: "paystack".to_owned(),
+            schedule: Schedule::STANDARD,
+            timing: aegis::refunds::Timing::default(),
+        },
         batch_webhooks_max: 500,
     }
 }
