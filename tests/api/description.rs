@@ -232,9 +232,7 @@ async fn the_examples_of_the_description_are_taken() {
     let document = api.get("/openapi.json").await.body;
     let mut order: Vec<_> = writing(&document)
         // What needs merchants, payments and a PSP is taken in the tests of those rooms.
-        .filter(|(path, _, _)| {
-            !ELSEWHERE.iter().any(|e| path.contains(e))
-        })
+        .filter(|(path, _, _)| !ELSEWHERE.iter().any(|e| path.contains(e)))
         .collect();
     // The batch spends what the transaction brought.
     order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
