@@ -192,6 +192,9 @@ fn complete_parameters(path: &str, writes: bool, parameters: &mut Value) {
     if path.contains("{ledger}") {
         all.push(reference("Ledger"));
     }
+    if path.contains("{merchant}") {
+        all.push(reference("Merchant"));
+    }
     let own = parameters.as_array().cloned().unwrap_or_default();
     all.extend(own.into_iter().map(|own| match own["name"].as_str() {
         Some("limit") => reference("Limit"),
@@ -326,6 +329,10 @@ fn parameters() -> Value {
         "Ledger": {
             "name": "ledger", "in": "path", "required": true, "example": "main",
             "description": "The ledger's name.", "schema": {"type": "string"},
+        },
+        "Merchant": {
+            "name": "merchant", "in": "path", "required": true, "example": "acme",
+            "description": "The merchant's id.", "schema": {"type": "string"},
         },
         "Limit": {
             "name": "limit", "in": "query", "required": false,
