@@ -103,13 +103,15 @@ impl Scene {
 
     /// The PSP tells how a payout ended.
     pub(crate) async fn told(&self, payout: Uuid, amount: i64, status: TransferStatus) {
+        // What the PSP takes for itself is booked with the success, as another transaction.
+        let fee = (status == TransferStatus::Success).then_some(10);
         let transfer = Transfer {
             reference: payout.to_string(),
             code: format!("TRF_{}", payout.simple()),
             status,
             amount,
             currency: "NGN".parse().unwrap(),
-            fee: None,
+            fee,
             detail: None,
         };
         let now = OffsetDateTime::now_utc();

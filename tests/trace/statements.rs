@@ -162,6 +162,6 @@ async fn a_payout_runs_key_leads_to_its_payouts_and_each_payout_to_the_run() {
             .all(|id| tells_of(&of_run, &Thing::Payout(*id)))
     );
     let of_one = scene.trace(&payouts[0].to_string()).await;
-    assert!(whats(&of_one).contains(&"payout_run.started"));
+    assert!(whats(&of_one).contains(&"payout_run.frozen"));
     assert!(!tells_of(&of_one, &Thing::Payout(payouts[1])));
 }

@@ -42,13 +42,19 @@ async fn a_payment_is_followed_to_its_payout_in_order_of_time() {
         .iter()
         .filter(|what| **what == "transaction.posted")
         .count();
-    // The credit, the settlement, the payout's request and its success.
-    assert_eq!(posted, 4, "{whats:?}");
+    // The credit, the settlement, the payout's request, its success and what that cost.
+    assert_eq!(posted, 5, "{whats:?}");
     let received = whats.iter().filter(|what| **what == "webhook.received");
     assert_eq!(received.count(), 2, "the payment's and the payout's");
     assert!(tells_of(&trace, &Thing::Settlement(settlement)));
     assert!(tells_of(&trace, &Thing::Payout(payout)));
     assert!(trace.moments.is_sorted_by_key(|moment| moment.at));
+    // Also those of one COMMIT.
+    let ids = trace
+        .moments
+        .iter()
+        .filter(|m| m.what == "transaction.posted");
+    assert!(ids.map(|m| m.thing.id()).is_sorted());
     let stands = trace.moments.iter().rfind(|m| m.what == "payout.stands");
     assert_eq!(stands.unwrap().state.as_deref(), Some("succeeded"));
 }

@@ -42,16 +42,17 @@ pub(super) async fn tell(
     };
     let (count, by): (i32, &str) = (row.try_get("count")?, row.try_get("started_by")?);
     let (from, status): (&str, &str) = (row.try_get("started_from")?, row.try_get("status")?);
-    let started = Moment::new(&thing, "payout_run.started", row.try_get("started_at")?)
+    // Its start is a deed in the audit log.
+    let frozen = Moment::new(&thing, "payout_run.frozen", row.try_get("started_at")?)
         .sum(row.try_get("total")?, row.try_get("currency")?)
         .detail(Some(format!("payouts: {count}, by {by} from {from}")));
     let finished_at: Option<OffsetDateTime> = row.try_get("finished_at")?;
     match finished_at {
         Some(at) => {
-            told.moment(started);
+            told.moment(frozen);
             told.moment(Moment::new(&thing, "payout_run.ended", at).state(status));
         }
-        None => told.moment(started.state(status)),
+        None => told.moment(frozen.state(status)),
     }
     if let Some(at) = row.try_get("approved_at")? {
         let by: Option<&str> = row.try_get("approved_by")?;

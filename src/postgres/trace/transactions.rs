@@ -88,11 +88,14 @@ pub(super) async fn of(
     thing: &Thing,
 ) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar(
-        "SELECT id FROM transactions WHERE ledger_id = $1 AND idempotency_key = $2
-         UNION ALL (
-             SELECT id FROM transactions
-             WHERE ledger_id = $1 AND idempotency_key > $2 || ':' AND idempotency_key < $2 || ';'
-             ORDER BY idempotency_key LIMIT $3)",
+        "SELECT id FROM (
+             SELECT id FROM transactions WHERE ledger_id = $1 AND idempotency_key = $2
+             UNION ALL (
+                 SELECT id FROM transactions
+                 WHERE ledger_id = $1 AND idempotency_key > $2 || ':'
+                   AND idempotency_key < $2 || ';'
+                 ORDER BY idempotency_key LIMIT $3)
+         ) of ORDER BY id",
     )
     .bind(ledger.id)
     .bind(format!("aegis:{thing}"))
