@@ -5,6 +5,7 @@
 mod dead_letters;
 mod payouts;
 mod payments;
+mod reconcile;
 mod refunds;
 mod replays;
 
@@ -24,6 +25,7 @@ pub use dead_letters::{
 };
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use payments::PaymentView;
+pub use reconcile::{ClearingPartView, ClearingView, DiscrepancyView, ReconciliationView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 

@@ -22,6 +22,7 @@ mod output;
 mod page;
 mod payout;
 mod progress;
+mod reconcile;
 mod shell;
 mod simulator;
 mod status;
@@ -129,6 +130,9 @@ enum Command {
     /// Dead letters: messages that could not be handled
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// Hold the ledger against what PSPs and banks say
+    #[command(subcommand)]
+    Reconcile(reconcile::Command),
     /// A PSP to test with
     #[command(subcommand)]
     Simulator(simulator::Command),
@@ -156,6 +160,7 @@ impl Command {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
             Self::Dlq(command) => command.stops_itself(),
+            Self::Reconcile(command) => command.stops_itself(),
             Self::Payout(command) => command.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
@@ -285,6 +290,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Payout(command) => payout::run(context, command).await,
+        Command::Reconcile(command) => reconcile::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),
