@@ -7,6 +7,7 @@ mod merchants;
 mod payments;
 mod payout_runs;
 mod payouts;
+mod reconcile;
 mod refunds;
 mod replays;
 mod settlements;
@@ -26,11 +27,12 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
-pub use merchants::{AgreedTermsView, MerchantView};
+pub use merchants::{AgreedTermsView, MerchantDetailView, MerchantView};
 pub use payments::PaymentView;
 pub(crate) use payments::day;
 pub use payout_runs::{PayoutRunItemView, PayoutRunView};
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
+pub use reconcile::{ClearingPartView, ClearingView, DiscrepancyView, ReconciliationView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{
