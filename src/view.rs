@@ -3,8 +3,8 @@
 //! Names and shapes stand in the interface's documentation and stay.
 
 mod dead_letters;
-mod payouts;
 mod payments;
+mod payouts;
 mod reconcile;
 mod refunds;
 mod replays;
@@ -23,8 +23,8 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
-pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use payments::PaymentView;
+pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use reconcile::{ClearingPartView, ClearingView, DiscrepancyView, ReconciliationView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};

@@ -216,7 +216,11 @@ impl<R: BufRead> Camt053<R> {
             self.from = Some(time);
             return Ok(());
         }
-        let to = if is_day { time.saturating_add(Duration::DAY) } else { time };
+        let to = if is_day {
+            time.saturating_add(Duration::DAY)
+        } else {
+            time
+        };
         if let Some(from) = self.from.take().filter(|from| *from <= to) {
             let (first, last) = self.span.unwrap_or((from, to));
             self.span = Some((first.min(from), last.max(to)));

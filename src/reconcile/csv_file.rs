@@ -20,7 +20,11 @@ pub(super) struct CsvFile<R> {
 
 impl<R: Read> CsvFile<R> {
     /// Reads the header.
-    pub(super) fn open(input: R, said: Option<Format>, psp: Option<&str>) -> Result<Self, Unusable> {
+    pub(super) fn open(
+        input: R,
+        said: Option<Format>,
+        psp: Option<&str>,
+    ) -> Result<Self, Unusable> {
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(input);
         let header = reader.byte_headers()?.clone();
         let mut names = Vec::new();

@@ -115,7 +115,9 @@ impl Entry {
     fn read(self) -> Result<Vec<Line>, String> {
         let amount = self.amount.as_ref().ok_or("it has no Amt")?;
         let (currency, whole) = amount.read()?;
-        let is_credit = self.is_credit.ok_or("its CdtDbtInd is neither CRDT nor DBIT")?;
+        let is_credit = self
+            .is_credit
+            .ok_or("its CdtDbtInd is neither CRDT nor DBIT")?;
         let standing = match self.status.as_str() {
             "BOOK" => Standing::Booked,
             "PDNG" | "FUTR" => Standing::Pending,
@@ -154,7 +156,10 @@ impl Entry {
         let whole = signed(whole, is_credit);
         let parts = &self.parts;
         if parts.len() <= 1 || parts.iter().all(|part| part.amount.is_none()) {
-            return Ok(vec![line(whole, parts.first().filter(|_| parts.len() == 1))?]);
+            return Ok(vec![line(
+                whole,
+                parts.first().filter(|_| parts.len() == 1),
+            )?]);
         }
         let mut lines = Vec::with_capacity(parts.len());
         let mut sum: i128 = 0;

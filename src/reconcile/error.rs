@@ -57,7 +57,10 @@ impl From<Rejection> for ReconcileError {
 impl Undone for ReconcileError {
     fn is_undone(&self) -> bool {
         let undone = |error: &sqlx::Error| {
-            matches!(postgres::classify(error), Failure::Conflict | Failure::Unique)
+            matches!(
+                postgres::classify(error),
+                Failure::Conflict | Failure::Unique
+            )
         };
         match self {
             Self::Database(error) => undone(error),

@@ -47,7 +47,9 @@ fn names(format: Format, field: Field) -> &'static [&'static str] {
         (In::PaystackBalance, F::Kind) => &["type"],
         (In::Plain, F::Psp) => &["psp"],
         (_, F::Kind | F::Psp) => &[],
-        (In::PaystackTransactions, F::Reference) => &["reference", "transactionreference", "referencenumber"],
+        (In::PaystackTransactions, F::Reference) => {
+            &["reference", "transactionreference", "referencenumber"]
+        }
         (In::PaystackTransfers, F::Reference) => &["reference", "transferreference"],
         (In::BankCsv, F::Reference) => &["reference", "endtoendid"],
         (_, F::Reference) => &["reference"],
@@ -77,7 +79,9 @@ fn names(format: Format, field: Field) -> &'static [&'static str] {
         (In::Plain, F::Time) => &["bookedat"],
         (In::PaystackBalance, F::Time) => &["createdat"],
         (In::PaystackTransactions, F::Time) => &["transactiondate", "paidat", "createdat"],
-        (In::PaystackTransfers, F::Time) => &["transferredat", "transferredon", "date", "createdat"],
+        (In::PaystackTransfers, F::Time) => {
+            &["transferredat", "transferredon", "date", "createdat"]
+        }
         (In::BankCsv, F::Time) => &["bookingdate", "bookedat", "date"],
         (In::Camt053, F::Time) => &[],
         (In::Plain | In::BankCsv, F::Account) => &["account"],
@@ -99,7 +103,12 @@ fn detect(names: &[String]) -> Option<Format> {
         Some(Format::PaystackBalance)
     } else if has("transfercode") {
         Some(Format::PaystackTransfers)
-    } else if any(&["amountpaid", "paystackfees", "paystackfee", "transactiondate"]) {
+    } else if any(&[
+        "amountpaid",
+        "paystackfees",
+        "paystackfee",
+        "transactiondate",
+    ]) {
         Some(Format::PaystackTransactions)
     } else if any(&["bookingdate", "bookedat", "date"])
         && (any(&["minor", "amount"]) || (has("debit") && has("credit")))
@@ -182,7 +191,11 @@ impl Layout {
             }
         }
         let split = self.at(Field::Debit).is_some() && self.at(Field::Credit).is_some();
-        let amounts = [self.at(Field::Minor), self.at(Field::Amount), split.then_some(0)];
+        let amounts = [
+            self.at(Field::Minor),
+            self.at(Field::Amount),
+            split.then_some(0),
+        ];
         match amounts.iter().flatten().count() {
             1 => Ok(()),
             0 => Err(format!("a {} needs a column of amounts", self.format)),
@@ -201,7 +214,9 @@ impl Layout {
             && !named.is_empty()
             && named != psp
         {
-            return Err(format!("it is of the PSP {named}, the file was said to be of {psp}"));
+            return Err(format!(
+                "it is of the PSP {named}, the file was said to be of {psp}"
+            ));
         }
         let currency: Currency = text(Field::Currency)?.trim().parse()?;
         let status = text(Field::Status)?.trim().to_ascii_lowercase();

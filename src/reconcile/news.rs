@@ -23,9 +23,10 @@ pub(super) struct Told {
 }
 
 fn sum(sum: Option<&Sum>) -> serde_json::Value {
-    sum.map_or(serde_json::Value::Null, |sum| {
-        json!({"amount": sum.amount, "currency": sum.currency})
-    })
+    sum.map_or(
+        serde_json::Value::Null,
+        |sum| json!({"amount": sum.amount, "currency": sum.currency}),
+    )
 }
 
 /// An event about a discrepancy.

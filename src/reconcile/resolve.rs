@@ -48,10 +48,16 @@ impl Leg {
 /// top-up of its balance, a fee that it took.
 #[must_use]
 pub fn suggested(discrepancy: &Discrepancy) -> Vec<Leg> {
-    let kind = discrepancy.line.as_ref().and_then(|(_, kind)| kind.as_deref());
-    let (Class::MissingHere, Some(psp), Some(found), Some(kind)) =
-        (discrepancy.class, &discrepancy.psp, &discrepancy.found, kind)
-    else {
+    let kind = discrepancy
+        .line
+        .as_ref()
+        .and_then(|(_, kind)| kind.as_deref());
+    let (Class::MissingHere, Some(psp), Some(found), Some(kind)) = (
+        discrepancy.class,
+        &discrepancy.psp,
+        &discrepancy.found,
+        kind,
+    ) else {
         return Vec::new();
     };
     let counterpart = match kind {
@@ -77,8 +83,14 @@ pub fn suggested(discrepancy: &Discrepancy) -> Vec<Leg> {
 /// What was proposed, of a discrepancy that has a proposal.
 #[must_use]
 pub fn proposed(discrepancy: &Discrepancy) -> Vec<Leg> {
-    let legs = discrepancy.proposal.as_ref().and_then(|p| p["legs"].as_array());
-    legs.into_iter().flatten().filter_map(Leg::of_json).collect()
+    let legs = discrepancy
+        .proposal
+        .as_ref()
+        .and_then(|p| p["legs"].as_array());
+    legs.into_iter()
+        .flatten()
+        .filter_map(Leg::of_json)
+        .collect()
 }
 
 /// Looks a discrepancy up that can still be decided on.
@@ -159,13 +171,13 @@ pub async fn approve(
         let found = open_one(conn, ledger, id).await?;
         let by = found.proposed_by.as_deref();
         let (Status::Proposed, Some(by)) = (found.status, by) else {
-            let detail = format!("discrepancy {id} has no proposal yet: propose how it is resolved");
+            let detail =
+                format!("discrepancy {id} has no proposal yet: propose how it is resolved");
             return Err(ReconcileError::refused("discrepancy_not_proposed", detail));
         };
         if by.trim().to_lowercase() == actor.name.trim().to_lowercase() {
-            let detail = format!(
-                "{by} proposed it: somebody else has to approve it; nothing was done"
-            );
+            let detail =
+                format!("{by} proposed it: somebody else has to approve it; nothing was done");
             return Err(ReconcileError::refused("second_person_needed", detail));
         }
         let reason = found.reason.clone().unwrap_or_default();

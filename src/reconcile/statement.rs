@@ -54,9 +54,14 @@ impl Statement {
         psp: Option<&str>,
     ) -> Result<Self, Unusable> {
         let mut start = Vec::new();
-        input.by_ref().take(BEGINNING_BYTES).read_to_end(&mut start)?;
+        input
+            .by_ref()
+            .take(BEGINNING_BYTES)
+            .read_to_end(&mut start)?;
         if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-            return Err(Unusable::Refused("it is UTF-16 text: save it as UTF-8".to_owned()));
+            return Err(Unusable::Refused(
+                "it is UTF-16 text: save it as UTF-8".to_owned(),
+            ));
         }
         let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
         let first = text.trim_ascii_start().first().copied();
@@ -66,7 +71,9 @@ impl Statement {
         }
         match said {
             Some(Format::Camt053) if !is_xml => {
-                return Err(Unusable::Refused("it is no XML, as a camt053 is".to_owned()));
+                return Err(Unusable::Refused(
+                    "it is no XML, as a camt053 is".to_owned(),
+                ));
             }
             Some(said) if is_xml && said != Format::Camt053 => {
                 let problem = format!("it is XML, which a {said} is not");

@@ -45,7 +45,9 @@ fn without_commas(text: &str) -> Option<String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = whole.strip_prefix('-').unwrap_or(whole);
     let mut groups = digits.split(',');
-    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
+    let first = groups
+        .next()
+        .is_some_and(|first| (1..=3).contains(&first.len()));
     let fits = first && groups.all(|group| group.len() == 3) && !fraction.contains(',');
     fits.then(|| text.replace(',', ""))
 }
@@ -105,7 +107,9 @@ mod tests {
         ] {
             assert_eq!(read(text, code), Ok(minor), "{text}");
         }
-        for text in ["", "-", ".", "1.234", "1,25", "12,34.00", "1 250", "1e3", "+1", "NGN 5"] {
+        for text in [
+            "", "-", ".", "1.234", "1,25", "12,34.00", "1 250", "1e3", "+1", "NGN 5",
+        ] {
             assert!(read(text, "NGN").is_err(), "{text}");
         }
         assert!(read("99999999999999999999", "NGN").is_err());
@@ -114,7 +118,10 @@ mod tests {
     #[test]
     fn a_time_without_a_zone_is_utc() {
         let read = |text| time("booked_at", text).unwrap();
-        assert_eq!(read("2026-11-22T10:30:00+01:00"), read("2026-11-22 09:30:00"));
+        assert_eq!(
+            read("2026-11-22T10:30:00+01:00"),
+            read("2026-11-22 09:30:00")
+        );
         assert_eq!(read("2026-11-22"), read("2026-11-22T00:00:00.000Z"));
         for text in ["", "22.11.2026", "2026-02-30", "0001-01-01"] {
             assert!(time("booked_at", text).is_err(), "{text}");

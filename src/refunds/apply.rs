@@ -173,9 +173,11 @@ impl Case<'_> {
             Movement::Pay => {
                 let (amount, currency) = (refund.amount, refund.currency);
                 let posting = self.posting(refund, "succeeded");
-                let posting = posting
-                    .leg(transit, currency, amount.saturating_neg())
-                    .leg(house::psp(&refund.psp), currency, amount);
+                let posting = posting.leg(transit, currency, amount.saturating_neg()).leg(
+                    house::psp(&refund.psp),
+                    currency,
+                    amount,
+                );
                 (posting, Some(EventType::PaymentRefunded))
             }
             Movement::GiveBack => {

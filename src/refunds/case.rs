@@ -288,7 +288,8 @@ impl<'a> Case<'a> {
         refund: &Refund,
         event_type: EventType,
     ) -> Result<(), RefundError> {
-        self.tell(conn, news(self.ledger, refund, event_type)?).await
+        self.tell(conn, news(self.ledger, refund, event_type)?)
+            .await
     }
 
     async fn tell(&self, conn: &mut PgConnection, news: News) -> Result<(), RefundError> {

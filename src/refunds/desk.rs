@@ -7,9 +7,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{
-    NewRefund, Options, RefundError, Requested, Resolved, Verdict, request_now, resolve,
-};
+use super::{NewRefund, Options, RefundError, Requested, Resolved, Verdict, request_now, resolve};
 use crate::ledger::Ledger;
 use crate::postgres::audit::Actor;
 

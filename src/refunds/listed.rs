@@ -68,7 +68,8 @@ pub async fn look_up<P: Psp>(
     let now = whole(now);
     let lease_until = later(now, options.timing.lease);
     let name = &options.psp_name;
-    let taken: Result<_, RefundError> = atomically!(pool, |conn| take(conn, name, lease_until, now));
+    let taken: Result<_, RefundError> =
+        atomically!(pool, |conn| take(conn, name, lease_until, now));
     let Some((lookup, psp_id)) = taken? else {
         return Ok(false);
     };
@@ -131,7 +132,10 @@ async fn read(
     let mut case = Case::open(conn, options, &lookup.ledger, id, now).await?;
     case.take_in_list(conn, list).await?;
     let is_unended = |refund: &Refund| {
-        let word = refund.psp_status.as_deref().map(psp::RefundStatus::from_word);
+        let word = refund
+            .psp_status
+            .as_deref()
+            .map(psp::RefundStatus::from_word);
         refund.origin == Origin::Psp
             && word.is_some_and(|word| word.conclusion() == Conclusion::Open)
     };
@@ -199,7 +203,10 @@ impl Case<'_> {
             return Some(known);
         }
         let is_there_already = self.made_at_psp(entry).is_some();
-        let has_note = entry.merchant_note.as_deref().is_some_and(|n| !n.trim().is_empty());
+        let has_note = entry
+            .merchant_note
+            .as_deref()
+            .is_some_and(|n| !n.trim().is_empty());
         if is_there_already || has_note {
             return None;
         }
@@ -214,9 +221,8 @@ impl Case<'_> {
 
     fn made_at_psp(&self, entry: &psp::Refund) -> Option<&Refund> {
         let id = entry.id.as_ref()?;
-        let there = |refund: &&Refund| {
-            refund.origin == Origin::Psp && refund.psp_id.as_ref() == Some(id)
-        };
+        let there =
+            |refund: &&Refund| refund.origin == Origin::Psp && refund.psp_id.as_ref() == Some(id);
         self.refunds.iter().find(there)
     }
 
@@ -296,7 +302,10 @@ impl Case<'_> {
         if entry.amount != refund.amount {
             return self.finding(conn, Class::Amount, entry, source).await;
         }
-        let word = refund.psp_status.as_deref().map(psp::RefundStatus::from_word);
+        let word = refund
+            .psp_status
+            .as_deref()
+            .map(psp::RefundStatus::from_word);
         let before = word.map_or(Conclusion::Open, |word| word.conclusion());
         match (before, entry.status.conclusion()) {
             (Conclusion::Open, Conclusion::Done | Conclusion::Open) => {}

@@ -58,7 +58,10 @@ pub async fn request(
             format!("the amount {amount} is not above 0"),
         ));
     }
-    if payments::find(conn, ledger.id, new.payment_id).await?.is_none() {
+    if payments::find(conn, ledger.id, new.payment_id)
+        .await?
+        .is_none()
+    {
         return Ok(rejected(
             "payment_not_found",
             format!(

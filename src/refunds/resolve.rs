@@ -73,8 +73,7 @@ pub fn objection(refund: &Refund, verdict: Verdict) -> Option<(&'static str, Str
         let detail = format!("refund {id} is {status} and stays so: nothing is left to decide");
         return Some(("refund_not_open", detail));
     }
-    let was_sent =
-        refund.status != RefundStatus::Requested || refund.doubtful_until.is_some();
+    let was_sent = refund.status != RefundStatus::Requested || refund.doubtful_until.is_some();
     (verdict == Verdict::Succeeded && !was_sent).then(|| {
         let detail = format!("refund {id} was never sent: it can't have succeeded");
         ("refund_not_sent", detail)
@@ -119,7 +118,9 @@ async fn decide(
     actor: &Actor,
 ) -> Result<Resolved, RefundError> {
     let missing = || RefundError::NotFound(id);
-    let found = refunds::find(conn, ledger.id, id).await?.ok_or_else(missing)?;
+    let found = refunds::find(conn, ledger.id, id)
+        .await?
+        .ok_or_else(missing)?;
     let now = word.at;
     let mut case = Case::open(conn, options, ledger, found.payment_id, now).await?;
     let locked = case.refunds.iter().find(|refund| refund.id == id);

@@ -194,13 +194,11 @@ pub async fn find(
     lock: bool,
 ) -> sqlx::Result<Option<Discrepancy>> {
     if lock {
-        sqlx::query(
-            "SELECT FROM discrepancies WHERE ledger_id = $1 AND id = $2 FOR NO KEY UPDATE",
-        )
-        .bind(ledger_id)
-        .bind(id)
-        .execute(&mut *conn)
-        .await?;
+        sqlx::query("SELECT FROM discrepancies WHERE ledger_id = $1 AND id = $2 FOR NO KEY UPDATE")
+            .bind(ledger_id)
+            .bind(id)
+            .execute(&mut *conn)
+            .await?;
     }
     let row = sqlx::query(
         "SELECT d.*, d.proposal::text AS proposal_text,

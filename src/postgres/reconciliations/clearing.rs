@@ -82,7 +82,8 @@ pub async fn standings(conn: &mut PgConnection, ledger_id: i32) -> sqlx::Result<
     .await?;
     let mut all = Vec::with_capacity(wallets.len());
     for row in wallets {
-        let (wallet, currency): (String, String) = (row.try_get("address")?, row.try_get("currency")?);
+        let (wallet, currency): (String, String) =
+            (row.try_get("address")?, row.try_get("currency")?);
         let statement = match wallet.as_str() {
             "payouts:in_transit" => PAYOUTS,
             "refunds:in_transit" => REFUNDS,
