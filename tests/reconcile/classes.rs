@@ -242,7 +242,7 @@ async fn payout_of_run(scene: &Scene, run: &str, number: i32, reference: &str, a
              ledger_id, id, idempotency_key, request_hash, merchant, currency, terms_version, amount,
              psp, reference, recipient, run_key, run_number, requested_by, status, created_at,
              updated_at)
-         VALUES ($1, $2, $4, sha256('x'), 'acme', 'NGN', 1, $3, 'paystack', $4, 'RCP_x', $5, $6, 'x',
+         VALUES ($1, $2, $4, sha256('x'::bytea), 'acme', 'NGN', 1, $3, 'paystack', $4, 'RCP_x', $5, $6, 'x',
                  'succeeded', now(), now())",
     )
     .bind(scene.ledger.id)

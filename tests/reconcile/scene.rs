@@ -65,7 +65,7 @@ impl Scene {
             "INSERT INTO payments (
                  ledger_id, id, idempotency_key, request_hash, merchant, currency, terms_version,
                  psp, reference, email, amount, fee, net, status, created_at, updated_at)
-             VALUES ($1, $2, $3, sha256('x'), 'acme', 'NGN', 1, 'paystack', $3, 'a@example.org',
+             VALUES ($1, $2, $3, sha256('x'::bytea), 'acme', 'NGN', 1, 'paystack', $3, 'a@example.org',
                      $4, 0, $4, 'pending', $5, $5)",
         )
         .bind(self.ledger.id)
