@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
-.PHONY: help up down prerequisites migrate-up run demo test test-faults lint bench clean
+.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-faults: prerequisites ## every fault in full; AEGIS_FAULTS_SEED=N repeats a
 	  cargo test --locked --test faults --test bus_kafka_outage --test consumer --test idempotency \
 	    --test locks --test dlq -- --nocapture
 
+test-money: prerequisites ## every cent of 100,000 payments; AEGIS_MONEY_SEED=N repeats a run's choices
+	$(STACK) && export AEGIS_MONEY_PAYMENTS=$${AEGIS_MONEY_PAYMENTS:-100000} && \
+	  cargo test --release --locked --test money -- --nocapture
+
 lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
@@ -48,6 +52,12 @@ lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 bench: prerequisites ## figures of this machine, each beside its floor
 	$(STACK) && cargo build --release --locked --bins && \
 	  for bench in post api daemons relay verify; do target/release/aegisctl bench $$bench; done
+
+PREFIX ?= /usr
+SYSTEMD ?= /usr/lib
+
+install: ## what was built for release, with units and settings, below DESTDIR
+	packaging/install "$(DESTDIR)" "$(PREFIX)" "$(SYSTEMD)"
 
 clean: ## stop the parts, remove their data and what was built
 	dev/stack erase --yes

@@ -11,29 +11,66 @@ use crate::config::{LogConfig, LogFormat};
 
 pub use self::metrics::Metrics;
 
+/// Changes what is logged, while the process runs.
+pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl std::fmt::Debug for LogFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogFilter")
+    }
+}
+
+impl LogFilter {
+    /// Logs by this filter from now on.
+    ///
+    /// # Errors
+    /// Where the filter can't be read; then the one before stays.
+    pub fn set(&self, filter: &str) -> Result<(), String> {
+        (self.0)(parsed(filter)?)
+    }
+}
+
+fn parsed(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter)
+        .map_err(|error| format!("log filter {filter:?} can't be read: {error}"))
+}
+
 /// Sets up logging for the process. A second call has no effect.
 ///
 /// # Errors
 /// Where the filter can't be read.
-pub fn init(log: &LogConfig) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&log.filter)
-        .map_err(|error| format!("log filter {:?} can't be read: {error}", log.filter))?;
+pub fn init(log: &LogConfig) -> Result<LogFilter, String> {
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(parsed(&log.filter)?)
         // It would be told on standard error, which panics where that is what failed.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A process has one subscriber; a test that starts two daemons keeps the first.
-    let _ = match log.format {
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init(),
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-    };
-    Ok(())
+    Ok(match log.format {
+        LogFormat::Json => {
+            let lines = lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .with_filter_reloading();
+            let handle = lines.reload_handle();
+            let _ = lines.try_init();
+            LogFilter(Box::new(move |filter| {
+                handle.reload(filter).map_err(|error| error.to_string())
+            }))
+        }
+        LogFormat::Text => {
+            let lines = lines
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_filter_reloading();
+            let handle = lines.reload_handle();
+            let _ = lines.try_init();
+            LogFilter(Box::new(move |filter| {
+                handle.reload(filter).map_err(|error| error.to_string())
+            }))
+        }
+    })
 }
 
 /// The beginning of a trace, as W3C Trace Context writes it (`traceparent`, version 00, sampled).

@@ -3,11 +3,15 @@
 //! Names and shapes stand in the interface's documentation and stay.
 
 mod dead_letters;
+mod merchants;
 mod payments;
+mod payout_runs;
 mod payouts;
 mod reconcile;
 mod refunds;
 mod replays;
+mod settlements;
+mod trace;
 
 use std::num::ParseIntError;
 
@@ -23,11 +27,25 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
+pub use merchants::{AgreedTermsView, MerchantView};
 pub use payments::PaymentView;
+pub(crate) use payments::day;
+pub use payout_runs::{PayoutRunItemView, PayoutRunView};
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
 pub use reconcile::{ClearingPartView, ClearingView, DiscrepancyView, ReconciliationView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
+pub use settlements::{
+    DuePeriodView, DueReserveView, ReserveView, SettlementFailedView, SettlementLeftView,
+    SettlementRunView, SettlementView, SettlementWorkView,
+};
+pub use trace::{MomentView, ThingView, TraceView};
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A wallet.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -346,7 +364,7 @@ impl StatementLineView {
             kind: line.kind,
             reference: line.reference,
             correlation_id: line.correlation_id,
-            hash: line.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: hex(&line.hash),
         }
     }
 }

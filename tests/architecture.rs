@@ -13,6 +13,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rdkafka::", &["src/bus/kafka"]),
     ("redis::", &["src/cache/"]),
     ("jiff::", &["src/terms/zone.rs"]),
+    ("sd_notify::", &["src/daemon/supervisor.rs"]),
+    ("listenfd::", &["src/daemon/supervisor.rs"]),
     ("hyper_rustls::", &["src/psp/http.rs"]),
     ("hmac::", &["src/psp/paystack/webhook.rs"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
@@ -185,6 +187,7 @@ fn no_float_comes_near_money() {
             "src/terms/",
             "src/engine/",
             "src/postgres/",
+            "src/payouts/",
             "src/psp/",
             "src/simulator/books/",
         ];

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::evidence::{Evidence, Source};
-use crate::money::grouped;
 use crate::report::Report;
-use crate::run::seconds;
-use crate::screen::{Screen, Tone};
+use crate::stage::numbers::{grouped, seconds};
+use crate::stage::screen::{Screen, Tone};
+use crate::stage::table::Tables;
 
 /// How many differences are listed.
 const LISTED_MAX: usize = 12;
@@ -21,7 +21,9 @@ pub(crate) fn show(
 ) -> bool {
     let report = Report {
         evidence,
-        color: screen.color,
+        tables: Tables {
+            color: screen.color,
+        },
     };
     let head = |text: &str| screen.say(&format!("\n{}", screen.paint(Tone::Heading, text)));
     head("What was sent, and what came of it");
@@ -38,7 +40,7 @@ pub(crate) fn show(
         grouped(verified.wallets),
         seconds(Duration::from_secs_f64(verified.seconds.max(0.0)))
     ));
-    screen.say(&report.checks());
+    screen.say(&report.tables.checks(&verified.checks));
     let mut findings = evidence.findings();
     findings.differences.extend(stopped);
     screen.say("");

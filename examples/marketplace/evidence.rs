@@ -7,9 +7,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aegisctl::Verification;
 use crate::money::Currency;
 use crate::published::Published;
+use crate::stage::aegisctl::Verification;
 use crate::tally::{Count, Tally};
 use crate::witness::Account;
 use crate::world::{WalletId, World};

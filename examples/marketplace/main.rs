@@ -10,8 +10,6 @@
 //! `client` and `traffic` send, `tally` compares, `consumer` and `witness` read back, `published`
 //! counts what is there, `evidence` compares once more, `report` shows.
 
-mod aegisctl;
-mod aegisd;
 mod book;
 mod client;
 mod consumer;
@@ -25,7 +23,8 @@ mod planner;
 mod published;
 mod report;
 mod run;
-mod screen;
+#[path = "../stage/mod.rs"]
+mod stage;
 mod tally;
 mod traffic;
 mod wire;
@@ -37,11 +36,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use day::Size;
-use run::{Bus, Run};
-use screen::Screen;
+use run::Run;
+use stage::environment::Bus;
+use stage::interrupts::Interrupts;
+use stage::names::MERCHANTS_MAX;
+use stage::screen::Screen;
 
 /// Something did not agree, as with `aegisctl ledger verify`.
 const FOUND_WRONG: u8 = 4;
@@ -77,15 +78,15 @@ struct Args {
 
 fn merchants(text: &str) -> Result<usize> {
     let number = text.parse()?;
-    if !(10..=world::MERCHANTS_MAX).contains(&number) {
-        bail!("write 10 to {}", world::MERCHANTS_MAX);
+    if !(10..=MERCHANTS_MAX).contains(&number) {
+        bail!("write 10 to {}", MERCHANTS_MAX);
     }
     Ok(number)
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let screen = Screen::new();
+    let screen = Screen::new("marketplace");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
 /// The day with its child, which is stopped however the day ends.
 async fn run(args: &Args, screen: &Screen) -> Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
+    let bus = Bus::offered("KAFKA_TOPIC_TRANSACTIONS", "aegis.transactions")?;
     let size = Size {
         seed: args.seed,
         orders: args.orders,
@@ -118,7 +120,7 @@ async fn run(args: &Args, screen: &Screen) -> Result<ExitCode> {
         connections: usize::from(args.connections),
         power_cut: !args.no_power_cut,
     };
-    let run = Run::new(screen, size, bus()?)?;
+    let run = Run::new(screen, size, bus)?;
     let mut aegisd = run.aegisd()?;
     let day = tokio::select! {
         day = run.day(&mut aegisd) => day.map(Some),
@@ -147,50 +149,4 @@ async fn run(args: &Args, screen: &Screen) -> Result<ExitCode> {
             false => ExitCode::from(FOUND_WRONG),
         },
     )
-}
-
-/// Which bus the environment offers.
-fn bus() -> Result<Bus> {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(environment) = set("PRIMARY_ENV").filter(|name| name != "development") {
-        bail!("PRIMARY_ENV is {environment}: this demo posts made-up money, in development only");
-    }
-    if set("DATABASE_URL").is_none() && set("DATABASE_HOST").is_none() {
-        bail!("no database is named; run: dev/stack up && eval \"$(dev/stack env)\"");
-    }
-    let brokers = set("KAFKA_BROKERS");
-    match (set("BUS").as_deref(), brokers) {
-        (Some("local"), _) | (None, None) => Ok(Bus::Local),
-        (Some("kafka") | None, brokers) => Ok(Bus::Kafka {
-            brokers: brokers.unwrap_or_else(|| "localhost:9092".to_owned()),
-            topic: set("KAFKA_TOPIC_TRANSACTIONS")
-                .unwrap_or_else(|| "aegis.transactions".to_owned()),
-        }),
-        (Some(other), _) => bail!("BUS is {other}: write kafka or local"),
-    }
-}
-
-/// Ctrl-C, a supervisor's SIGTERM, a closed terminal.
-struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Interrupts {
-    fn listen() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }

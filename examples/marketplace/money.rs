@@ -1,5 +1,7 @@
 //! Three currencies with 0, 2 and 3 decimals; amounts are integers in minor units throughout.
 
+use crate::stage::numbers;
+
 /// A currency of the marketplace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Currency {
@@ -30,7 +32,7 @@ impl Currency {
         self as usize
     }
 
-    fn decimals(self) -> usize {
+    pub(crate) fn decimals(self) -> usize {
         match self {
             Self::Jpy => 0,
             Self::Ngn => 2,
@@ -60,28 +62,6 @@ impl Currency {
 
     /// Minor units as people read them: 123456 is 123,456 in JPY, 1,234.56 in NGN, 123.456 in KWD.
     pub(crate) fn show(self, minor: i64) -> String {
-        let digits = minor.unsigned_abs().to_string();
-        let decimals = self.decimals();
-        let digits = format!("{digits:0>width$}", width = decimals + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - decimals);
-        let sign = if minor < 0 { "-" } else { "" };
-        let point = if decimals > 0 { "." } else { "" };
-        format!("{sign}{}{point}{fraction}", grouped_digits(whole))
+        numbers::amount(minor, self.decimals())
     }
-}
-
-/// A count as people read it: `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    grouped_digits(&number.to_string())
-}
-
-fn grouped_digits(digits: &str) -> String {
-    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle,
-};
+use comfy_table::Cell;
 
 use crate::evidence::{Evidence, Source};
-use crate::money::{Currency, grouped};
+use crate::money::Currency;
+use crate::stage::numbers::grouped;
+use crate::stage::table::{Tables, aligned, words_last};
 use crate::tally::Count;
 
 /// The first segments of the addresses, and what their balances say.
@@ -24,7 +24,7 @@ const SEGMENTS: [(&str, &str); 5] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report<'e> {
     pub evidence: &'e Evidence,
-    pub color: bool,
+    pub tables: Tables,
 }
 
 impl Report<'_> {
@@ -57,13 +57,14 @@ impl Report<'_> {
             ]),
             Source::Statements => header.push("in state-\nments".into()),
         }
-        let mut table = self.table(&header, 1);
+        let mut table = self.tables.table(&header, 1);
         let witnessed = evidence.witnessed();
         for (name, range) in lines() {
             let sum = |of: &dyn Fn(usize) -> u64| range.clone().map(of).sum::<u64>();
             let pair = |of: &dyn Fn(&Count) -> u64| {
                 let found = sum(&|n| of(&evidence.tally.counts[n]));
-                self.number(found, sum(&|n| of(&evidence.predicted[n])))
+                self.tables
+                    .number(found, sum(&|n| of(&evidence.predicted[n])))
             };
             let mut row = vec![Cell::new(name), pair(&|count| count.sent)];
             row.extend([pair(&|count| count.posted), pair(&|count| count.replayed)]);
@@ -72,16 +73,16 @@ impl Report<'_> {
                     count.refused.get(*code).copied().unwrap_or(0)
                 }));
             }
-            row.push(self.number(sum(&|n| evidence.waiting[n]), 0));
+            row.push(self.tables.number(sum(&|n| evidence.waiting[n]), 0));
             let posted = sum(&|n| evidence.tally.counts[n].posted);
             let consumed = sum(&|n| witnessed[n]);
             if let Source::Events(published) = &evidence.source {
                 let dropped = sum(&|n| evidence.account.dropped[n]);
                 let published = sum(&|n| published.records[n]);
-                row.push(self.number(published, consumed + dropped));
+                row.push(self.tables.number(published, consumed + dropped));
                 row.push(Cell::new(grouped(dropped)));
             }
-            row.push(self.number(consumed, posted));
+            row.push(self.tables.number(consumed, posted));
             table.add_row(row);
         }
         aligned(table, 1).trim_fmt()
@@ -94,7 +95,9 @@ impl Report<'_> {
             Source::Events(_) => "consumed",
             Source::Statements => "in statements",
         };
-        let mut table = self.table(&["currency", "asked for", "posted", witness], 1);
+        let mut table = self
+            .tables
+            .table(&["currency", "asked for", "posted", witness], 1);
         for currency in Currency::ALL {
             let n = currency.index();
             let (found, predicted) = (&evidence.tally.counts[n], &evidence.predicted[n]);
@@ -116,7 +119,7 @@ impl Report<'_> {
             Source::Statements => "sum of statements",
         };
         let header = ["currency", "wallets", "own bookkeeping", "API", witness, ""];
-        let mut table = self.table(&header, 2);
+        let mut table = self.tables.table(&header, 2);
         let listed = evidence.api_balances();
         for currency in Currency::ALL {
             // Said once is enough.
@@ -139,11 +142,7 @@ impl Report<'_> {
             let meaning = if first { "always zero" } else { "" };
             table.add_row(self.balance_row(currency, ["", "all", meaning], sums, 0));
         }
-        let mut table = aligned(table, 2);
-        if let Some(column) = table.column_mut(5) {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-        table.trim_fmt()
+        words_last(aligned(table, 2)).trim_fmt()
     }
 
     fn balance_row(
@@ -155,83 +154,12 @@ impl Report<'_> {
     ) -> Vec<Cell> {
         let mut cells = vec![Cell::new(code), Cell::new(segment)];
         cells.extend(row.map(|found| self.amount(currency, found, expected)));
-        cells.push(self.faint(meaning));
+        cells.push(self.tables.faint(meaning));
         cells
     }
 
-    /// The checks of `ledger verify`.
-    pub(crate) fn checks(&self) -> String {
-        let mut table = self.table(&["check", "checked", "violations", ""], 1);
-        for check in &self.evidence.verification.checks {
-            table.add_row([
-                Cell::new(&check.name),
-                Cell::new(grouped(check.checked)),
-                self.number(check.violations, 0),
-                match check.ok && check.first.is_none() {
-                    true => self.faint(meaning(&check.name)),
-                    false => self.bad("see below"),
-                },
-            ]);
-        }
-        let mut table = aligned(table, 1);
-        if let Some(column) = table.column_mut(3) {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-        table.trim_fmt()
-    }
-
-    fn table<T: ToString>(&self, header: &[T], left: usize) -> Table {
-        let mut table = Table::new();
-        let line = if self.color { '─' } else { '-' };
-        let line = LineStyle::none().fill(line).junction(line);
-        table.load_style(TableStyle::new().header_separator(line));
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        table.force_no_tty();
-        if self.color {
-            table.enforce_styling();
-        }
-        table.set_header(header.iter().enumerate().map(|(n, name)| {
-            let cell = Cell::new(name.to_string());
-            let cell = if n < left {
-                cell
-            } else {
-                cell.set_alignment(CellAlignment::Right)
-            };
-            if self.color {
-                cell.add_attribute(Attribute::Bold)
-            } else {
-                cell
-            }
-        }));
-        table
-    }
-
-    fn number(&self, found: u64, expected: u64) -> Cell {
-        if found == expected {
-            return Cell::new(grouped(found));
-        }
-        self.bad(&format!("{} ≠ {}", grouped(found), grouped(expected)))
-    }
-
     fn amount(&self, currency: Currency, found: i64, expected: i64) -> Cell {
-        if found == expected {
-            return Cell::new(currency.show(found));
-        }
-        self.bad(&format!(
-            "{} ≠ {}",
-            currency.show(found),
-            currency.show(expected)
-        ))
-    }
-
-    fn bad(&self, text: &str) -> Cell {
-        Cell::new(text)
-            .fg(Color::Red)
-            .add_attribute(Attribute::Bold)
-    }
-
-    fn faint(&self, text: &str) -> Cell {
-        Cell::new(text).add_attribute(Attribute::Dim)
+        self.tables.amount(currency.decimals(), found, expected)
     }
 }
 
@@ -240,17 +168,6 @@ fn lines() -> impl Iterator<Item = (&'static str, std::ops::Range<usize>)> {
     let each =
         Currency::ALL.map(|currency| (currency.code(), currency.index()..currency.index() + 1));
     each.into_iter().chain([("all", 0..Currency::ALL.len())])
-}
-
-/// Numbers to the right, what stands before them to the left.
-fn aligned(mut table: Table, left: usize) -> Table {
-    for (n, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if n >= left {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }
 
 /// A long code in two lines, broken behind an underscore near its middle.
@@ -264,21 +181,5 @@ fn halved(code: &str) -> String {
     match place {
         Some(at) => format!("{}\n{}", &code[..at], &code[at..]),
         None => code.to_owned(),
-    }
-}
-
-/// What a check of `ledger verify` says where it finds nothing.
-fn meaning(check: &str) -> &'static str {
-    match check {
-        "zero_sum" => "each transaction's debits and credits cancel",
-        "totals" => "each currency's wallets sum to zero",
-        "balances" => "each balance is the sum of its entries",
-        "versions" => "no wallet's history has a gap",
-        "hash_chain" => "no entry was changed after it was written",
-        "references" => "each entry has its transaction and its wallet",
-        "holds" => "what is held is what the holds say",
-        "outbox" => "each waiting event is of a posted transaction",
-        "payouts" => "each payout moved its money once",
-        _ => "",
     }
 }

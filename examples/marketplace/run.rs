@@ -1,22 +1,24 @@
 //! The run: programs, ledger, the day phase by phase, and the evidence afterwards.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::aegisctl::Aegisctl;
-use crate::aegisd::{Aegisd, beside_this_program};
 use crate::client::Client;
 use crate::consumer::Consumer;
 use crate::day::{self, Day, Phase, Size};
 use crate::evidence::{Evidence, Source};
-use crate::money::grouped;
+use crate::money::Currency;
 use crate::published::Counter;
-use crate::screen::{Screen, Tone};
+use crate::stage::aegisctl::Aegisctl;
+use crate::stage::aegisd::{Aegisd, beside_this_program};
+use crate::stage::environment::{self, Bus};
+use crate::stage::numbers::{grouped, seconds};
+use crate::stage::screen::{Screen, Tone};
 use crate::tally::{self, Tally};
 use crate::traffic::{self, Sent};
 use crate::witness::Witness;
@@ -24,13 +26,6 @@ use crate::world::World;
 
 /// How long the relay may need for what is left in the outbox.
 const RELAY_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where events go.
-#[derive(Clone, Debug)]
-pub(crate) enum Bus {
-    Kafka { brokers: String, topic: String },
-    Local,
-}
 
 /// A run of the demo.
 pub(crate) struct Run<'s> {
@@ -50,29 +45,23 @@ impl<'s> Run<'s> {
             screen,
             size,
             bus,
-            aegisctl: Aegisctl::new(beside_this_program("aegisctl")?, &ledger),
+            aegisctl: Aegisctl::new(beside_this_program("aegisctl")?, &ledger, Vec::new()),
             ledger,
         })
     }
 
     /// The daemon that serves it, not started yet.
     pub(crate) fn aegisd(&self) -> Result<Aegisd> {
-        let logs = PathBuf::from(".dev/log");
-        let logs = if logs.is_dir() {
-            logs
-        } else {
-            std::env::temp_dir()
+        let topic = match &self.bus {
+            Bus::Kafka { topic, .. } => topic.clone(),
+            Bus::Local => "aegis.transactions".to_owned(),
         };
-        let (bus, topic) = match &self.bus {
-            Bus::Kafka { topic, .. } => ("kafka", topic.as_str()),
-            Bus::Local => ("local", "aegis.transactions"),
-        };
-        let program = beside_this_program("aegisd")?;
         Ok(Aegisd::new(
-            program,
-            bus,
-            topic,
-            logs.join("marketplace.log"),
+            beside_this_program("aegisd")?,
+            self.bus.name(),
+            vec![("KAFKA_TOPIC_TRANSACTIONS", topic)],
+            environment::log("marketplace.log"),
+            0,
         ))
     }
 
@@ -109,7 +98,7 @@ impl<'s> Run<'s> {
         let (tally, sending) = self.send(&client, &world, &day, aegisd).await?;
         let answered = Instant::now();
         self.empty_outbox().await?;
-        let waiting = self.aegisctl.waiting_events().await?;
+        let waiting = waiting(&self.aegisctl.waiting_events().await?)?;
         let (source, (witness, came)) = match consumer {
             Ok((consumer, counter)) => {
                 let read = consumer.finish().await?;
@@ -278,10 +267,15 @@ impl<'s> Run<'s> {
     }
 }
 
-/// A time as people read it.
-pub(crate) fn seconds(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        return format!("{} ms", time.as_millis());
+/// How many of the events are there, by currency.
+fn waiting(events: &[Value]) -> Result<[u64; 3]> {
+    let mut waiting = [0; 3];
+    for event in events {
+        let code = &event["payload"]["entries"][0]["currency"];
+        let currency = Currency::from_code(code.as_str().unwrap_or_default());
+        let currency = currency
+            .with_context(|| format!("an event in the outbox is of the currency {code}"))?;
+        waiting[currency.index()] += 1;
     }
-    format!("{:.1} s", time.as_secs_f64())
+    Ok(waiting)
 }

@@ -9,9 +9,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
-use crate::aegisd::Aegisd;
 use crate::client::Client;
 use crate::day::{Phase, Request};
+use crate::stage::aegisd::Aegisd;
 use crate::tally::Tally;
 use crate::world::World;
 

@@ -1,12 +1,13 @@
 //! The JSON of the API: requests from postings, verdicts from answers.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::book::{Posting, Verdict};
+use crate::stage::http::{Raw, unexpected};
 use crate::world::World;
 
 /// What the API answered on one posting.
@@ -18,15 +19,6 @@ pub(crate) struct Answer {
     pub entries: Option<Vec<(String, i64)>>,
     /// Why it was refused, in words.
     pub detail: String,
-}
-
-/// An answer as it came.
-pub(crate) struct Raw {
-    pub status: StatusCode,
-    pub body: Value,
-    /// The header says that it had taken effect before.
-    pub replayed: bool,
-    pub asked_again: bool,
 }
 
 pub(crate) fn single(raw: &Raw) -> Result<Answer> {
@@ -97,8 +89,4 @@ pub(crate) fn transaction(world: &World, posting: &Posting) -> Result<Value> {
         "reference": posting.reference,
         "effective_at": posting.at.format(&Rfc3339)?,
     }))
-}
-
-pub(crate) fn unexpected(doing: &str, raw: &Raw) -> anyhow::Error {
-    anyhow!("{doing} was answered with {}: {}", raw.status, raw.body)
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use fastrand::Rng;
 
 use crate::money::Currency;
+use crate::stage::names;
 
 /// A wallet's place in [`World::wallets`].
 pub(crate) type WalletId = usize;
@@ -60,20 +61,6 @@ pub(crate) struct World {
     places: HashMap<(String, Currency), WalletId>,
 }
 
-/// How many different names there are.
-pub(crate) const MERCHANTS_MAX: usize = TOUCHES.len() * TRADES.len();
-
-const TOUCHES: [&str; 20] = [
-    "amber", "blue", "bright", "cedar", "copper", "coral", "daily", "eastern", "golden", "green",
-    "harbour", "happy", "little", "lotus", "northern", "olive", "quiet", "river", "silver",
-    "sunny",
-];
-const TRADES: [&str; 20] = [
-    "bakery", "books", "candles", "ceramics", "coffee", "cycles", "dates", "fabrics", "flowers",
-    "garden", "grill", "kitchen", "lamps", "leather", "music", "noodles", "pharmacy", "prints",
-    "shoes", "tea",
-];
-
 impl World {
     /// So many merchants, half of them in NGN, 3 of 10 in JPY, 2 of 10 in KWD.
     pub(crate) fn new(merchants: usize, rng: &mut Rng) -> Self {
@@ -92,11 +79,7 @@ impl World {
             };
             world.desks.push(desk);
         }
-        let mut names: Vec<String> = TOUCHES
-            .iter()
-            .flat_map(|touch| TRADES.iter().map(move |trade| format!("{touch}-{trade}")))
-            .collect();
-        rng.shuffle(&mut names);
+        let names = names::shuffled(rng);
         for (rank, name) in names.into_iter().take(merchants).enumerate() {
             let currency = match rank % 10 {
                 0 | 2 | 4 | 6 | 8 => Currency::Ngn,

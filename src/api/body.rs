@@ -31,16 +31,7 @@ impl JsonBody {
     /// Takes it in, up to the limit.
     pub(super) async fn take(parts: &Parts, body: Body, limit: usize) -> Result<Self, Problem> {
         check_type(&parts.headers)?;
-        if let Some(length) = content_length(&parts.headers)
-            && length > limit
-        {
-            return Err(too_large(limit));
-        }
-        let bytes = collect(body, limit).await?;
-        if let Some(context) = parts.extensions.get::<Arc<Context>>() {
-            context.note_body_arrived();
-        }
-        Ok(Self(bytes.into()))
+        take(parts, body, limit).await.map(Self)
     }
 
     /// As it came.
@@ -73,6 +64,35 @@ impl JsonBody {
             )),
         }
     }
+}
+
+/// Bytes that may mean anything, such as those that a signature is over.
+pub(super) struct RawBody(pub Bytes);
+
+/// Longer than any webhook.
+const RAW_BYTES_MAX: usize = 1024 * 1024;
+
+impl FromRequest<ApiState> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let limit = state.limits().body_bytes_max.min(RAW_BYTES_MAX);
+        take(&parts, body, limit).await.map(Self)
+    }
+}
+
+async fn take(parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    if let Some(length) = content_length(&parts.headers)
+        && length > limit
+    {
+        return Err(too_large(limit));
+    }
+    let bytes = collect(body, limit).await?;
+    if let Some(context) = parts.extensions.get::<Arc<Context>>() {
+        context.note_body_arrived();
+    }
+    Ok(bytes.into())
 }
 
 impl FromRequest<ApiState> for JsonBody {

@@ -10,6 +10,7 @@ use super::kinds;
 use super::problem::Problem;
 use super::request::{Context, IDEMPOTENCY_KEY};
 use crate::ledger::{IdempotencyKey, Ledger};
+use crate::merchant::MerchantId;
 
 /// The ledger that the path names.
 pub(super) struct InLedger(pub Ledger);
@@ -42,6 +43,45 @@ impl FromRequestParts<ApiState> for IdSegment {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
         path_segment(parts, state, "id").await.map(Self)
+    }
+}
+
+/// The merchant that the path names.
+pub(super) struct MerchantSegment(pub MerchantId);
+
+impl FromRequestParts<ApiState> for MerchantSegment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let name = path_segment(parts, state, "merchant").await?;
+        let missing = |_| {
+            let shown: String = name.chars().take(64).collect();
+            let detail = format!("There is no merchant {shown}.");
+            Problem::new(kinds::MERCHANT_NOT_FOUND, detail)
+        };
+        name.parse().map(Self).map_err(missing)
+    }
+}
+
+/// Whatever the path names, as text.
+pub(super) struct ReferenceSegment(pub String);
+
+impl FromRequestParts<ApiState> for ReferenceSegment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        path_segment(parts, state, "reference").await.map(Self)
+    }
+}
+
+/// The PSP that the path names, as text.
+pub(super) struct PspSegment(pub String);
+
+impl FromRequestParts<ApiState> for PspSegment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        path_segment(parts, state, "psp").await.map(Self)
     }
 }
 

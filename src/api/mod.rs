@@ -18,27 +18,33 @@ mod fingerprint;
 mod idempotency;
 mod kinds;
 mod ledgers;
+mod merchants;
 mod openapi;
+mod payments;
 mod payouts;
 mod posting;
 mod probes;
 mod problem;
 mod query;
 mod readiness;
+mod refunds;
 mod replays;
 mod request;
 mod respond;
 pub mod schema;
+mod settlements;
 mod state;
+mod trace;
 mod transactions;
 mod transfers;
 mod values;
 mod wallets;
+mod webhooks;
 
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use caller::Peer;
 pub use readiness::{BreakerStanding, Check, CheckStatus, Readiness};
@@ -66,6 +72,8 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
+        .route("/trace/{reference}", get(trace::show))
+        .nest("/merchants", merchants(at))
         .route(
             "/payouts",
             get(payouts::list).merge(writing(at, payouts::create)),
@@ -73,6 +81,24 @@ pub fn router(state: ApiState) -> Router {
         .route("/payouts/{id}", get(payouts::show))
         .route("/payouts/{id}/requery", writing(at, payouts::requery))
         .route("/payouts/{id}/resolve", writing(at, payouts::resolve))
+        .route(
+            "/payments",
+            get(payments::list).merge(writing(at, payments::create)),
+        )
+        .route("/payments/{id}", get(payments::show))
+        .route("/payments/{id}/requery", writing(at, payments::requery))
+        .route(
+            "/payments/{id}/refunds",
+            get(refunds::list).merge(writing(at, refunds::create)),
+        )
+        .route("/refunds/{id}", get(refunds::show))
+        .route("/refunds/{id}/resolve", writing(at, refunds::resolve))
+        .route(
+            "/settlements",
+            get(settlements::list).merge(writing(at, settlements::run)),
+        )
+        .route("/settlements/preview", get(settlements::preview))
+        .route("/settlements/{id}", get(settlements::show))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
@@ -84,12 +110,28 @@ pub fn router(state: ApiState) -> Router {
             "/v1/ledgers",
             get(ledgers::list).merge(writing(at, ledgers::create)),
         )
+        .route("/v1/webhooks/{psp}", post(webhooks::receive))
         .nest("/v1/ledgers/{ledger}", ledger)
         .nest("/v1/dead-letters", dead_letters(at))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), request::attend))
         .with_state(state)
+}
+
+fn merchants(at: &ApiState) -> Router<ApiState> {
+    Router::new()
+        .route(
+            "/",
+            get(merchants::list).merge(writing(at, merchants::create)),
+        )
+        .route("/{merchant}", get(merchants::show))
+        .route(
+            "/{merchant}/terms",
+            get(merchants::history).merge(writing(at, merchants::agree)),
+        )
+        .route("/{merchant}/freeze", writing(at, merchants::freeze))
+        .route("/{merchant}/unfreeze", writing(at, merchants::unfreeze))
 }
 
 /// Of all ledgers, or of the one that the path names.

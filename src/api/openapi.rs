@@ -13,7 +13,8 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, payouts, probes, replays, transactions, transfers, wallets,
+    dead_letters, entries, ledgers, merchants, payments, payouts, probes, refunds, replays,
+    settlements, trace, transactions, transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -38,11 +39,32 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        trace::show,
+        merchants::create,
+        merchants::list,
+        merchants::show,
+        merchants::agree,
+        merchants::history,
+        merchants::freeze,
+        merchants::unfreeze,
+        payments::create,
+        payments::list,
+        payments::show,
+        payments::requery,
+        webhooks::receive,
         payouts::create,
         payouts::list,
         payouts::show,
         payouts::requery,
         payouts::resolve,
+        refunds::create,
+        refunds::list,
+        refunds::show,
+        refunds::resolve,
+        settlements::run,
+        settlements::list,
+        settlements::preview,
+        settlements::show,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -61,7 +83,13 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "trace", description = "All that is known of money, wherever it is on its way."),
+        (name = "merchants", description = "Whose money it is, and what was agreed with them."),
+        (name = "payments", description = "Money in through a PSP."),
+        (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
         (name = "payouts", description = "Money out through a PSP."),
+        (name = "refunds", description = "Money back to customers, and chargebacks."),
+        (name = "settlements", description = "What matured becomes the merchants' to have."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -147,9 +175,12 @@ fn complete_schemas(schemas: &mut Map<String, Value>) {
     }
 }
 
+const WEBHOOKS: &str = "/v1/webhooks/";
+
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if path.starts_with("/v1/") {
-        let writes = method == "post";
+        // A PSP signs what it sends, and has no keys.
+        let writes = method == "post" && !path.starts_with(WEBHOOKS);
         complete_parameters(path, writes, &mut operation["parameters"]);
         complete_responses(path, writes, &mut operation["responses"]);
     }
@@ -213,16 +244,52 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let is_payout = path.contains("/payouts/{id}");
     let makes_payout = writes && path.ends_with("/payouts");
     let resolves_payout = is_payout && path.ends_with("/resolve");
+    let settles =
+        path.ends_with("/settlements/preview") || (writes && path.ends_with("/settlements"));
+    let is_webhook = path.starts_with(WEBHOOKS);
+    let makes_payment = writes && path.ends_with("/payments");
+    let asks_psp = path.ends_with("/payments/{id}/requery");
+    let makes_refund = writes && path.ends_with("/refunds");
+    let is_refund = path.contains("/refunds/{id}");
+    let resolves_refund = is_refund && path.ends_with("/resolve");
+    let moves_money = makes_payment || makes_payout || makes_refund;
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
+        (401, _) => is_webhook,
+        (_, "psp_not_found") => is_webhook,
+        (_, "psp_not_configured") => {
+            is_webhook || moves_money || asks_psp || resolves_refund || (writes && is_payout)
+        }
+        (_, "psp_unavailable") => asks_psp,
+        (404, "merchant_not_found") => path.contains("{merchant}"),
+        (_, "merchant_exists") => writes && path.ends_with("/merchants"),
+        (_, "below_floor") => writes && path.ends_with("/terms"),
+        (_, "payment_not_found") => path.contains("/payments/{id}"),
+        (422, "merchant_not_found") if settles => true,
+        (_, "settlement_not_found") => path.contains("/settlements/{id}"),
         (_, "payout_not_found") => is_payout,
-        (_, "psp_not_configured") => makes_payout || (writes && is_payout),
+        (_, "nothing_found") => path.contains("/trace/"),
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
-        (_, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => makes_payout,
+        (_, "refund_not_found") => is_refund,
+        (_, "payment_not_paid" | "payment_disputed" | "refund_exceeds_payment") => makes_refund,
+        (_, "refund_not_open" | "refund_not_sent" | "refund_being_sent") => resolves_refund,
+        (422, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => {
+            makes_payment || makes_payout
+        }
+        (_, "reference_taken") => makes_payment,
         (_, "recipient_missing" | "amount_below_minimum") => makes_payout,
-        (_, "amount_not_positive" | "insufficient_funds") if makes_payout => true,
-        (_, "wallet_frozen") if makes_payout || (writes && is_payout) => true,
+        (_, "amount_not_positive") if moves_money => true,
+        (_, "insufficient_funds") if makes_payout || makes_refund => true,
+        (_, "amount_too_large") if makes_refund => true,
+        (_, "wallet_frozen")
+            if makes_payout || makes_refund || resolves_refund || (writes && is_payout) =>
+        {
+            true
+        }
+        (422, _) if is_webhook => false,
+        (408 | 413, _) if is_webhook => true,
+        (400, "body_unreadable") if is_webhook => true,
         (_, "ledger_not_found") => path.contains("{ledger}"),
         (404, "wallet_not_found") => names_wallet,
         (_, "transaction_not_found") => path.contains("/transactions/{id}"),
@@ -237,9 +304,17 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "overloaded" | "stopping") => commits,
         (400 | 408 | 413 | 415, _) => writes,
         (_, "amount_too_large") => {
-            commits || makes_payout || (writes && path.ends_with("/wallets"))
+            commits || makes_payment || makes_payout || (writes && path.ends_with("/wallets"))
         }
-        (_, "currency_unknown") => posts || makes_payout || path.contains("/wallets"),
+        (_, "currency_unknown") => {
+            posts
+                || makes_payment
+                || makes_payout
+                || path.contains("/wallets")
+                || (!writes && path.ends_with("/settlements"))
+                || path.ends_with("/terms")
+                || (writes && path.ends_with("/merchants"))
+        }
         (422, code) if code != kinds::FIELDS_INVALID.code => posts,
         _ => true,
     }

@@ -14,8 +14,12 @@ use super::schema::{FieldProblem, ProblemDocument};
 use crate::dlq::DlqError;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payments::{PaymentError, Refused};
 use crate::payouts::PayoutError;
 use crate::postgres::{Failure, classify};
+use crate::psp::PspError;
+use crate::refunds::RefundError;
+use crate::settlement::SettlementError;
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -166,6 +170,80 @@ impl From<PayoutError> for Problem {
             }
             PayoutError::Refused { rejection, .. } => Self::from(rejection),
             PayoutError::Event(_) => Self::internal(told),
+        }
+    }
+}
+
+impl From<SettlementError> for Problem {
+    fn from(error: SettlementError) -> Self {
+        let told = error.to_string();
+        match error {
+            SettlementError::Database(error) => error.into(),
+            SettlementError::Post(PostError::Database(error)) => match classify(&error) {
+                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
+                Failure::Conflict => contended(),
+                Failure::Exhausted => database_exhausted(),
+                Failure::Unique | Failure::Permanent => return Self::internal(told),
+            }
+            .caused_by(told),
+            SettlementError::Post(error) => error.into(),
+            SettlementError::Refused(_)
+            | SettlementError::TooLarge
+            | SettlementError::Calendar(_) => Self::internal(told),
+        }
+    }
+}
+
+impl From<PaymentError> for Problem {
+    fn from(error: PaymentError) -> Self {
+        let told = error.to_string();
+        match error {
+            PaymentError::Database(error) => error.into(),
+            PaymentError::Post(error) => error.into(),
+            PaymentError::Psp(error) => {
+                let wait = match &error {
+                    PspError::TurnedAway(turned) => turned.retry_after.as_secs(),
+                    PspError::RateLimited { retry_after } => {
+                        retry_after.map_or(5, |wait| wait.as_secs())
+                    }
+                    _ => 5,
+                };
+                let seconds = u32::try_from(wait).unwrap_or(u32::MAX).max(1);
+                let detail = format!("The PSP was asked: {error}. Nothing changed; try again.");
+                Self::new(kinds::PSP_UNAVAILABLE, detail).retry_after(seconds)
+            }
+            PaymentError::Payout(error) => error.into(),
+            PaymentError::Refund(error) => error.into(),
+            PaymentError::Refused(_) | PaymentError::Calendar { .. } => Self::internal(told),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let code = refused.code;
+        match kinds::of_rule(code) {
+            Some(kind) => Self::new(kind, refused.detail),
+            None => Self::internal(format!("the code {code} is not among the kinds")),
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        let told = error.to_string();
+        match error {
+            RefundError::Database(error) => error.into(),
+            RefundError::Post(error) => error.into(),
+            RefundError::Refused { rejection, .. } => Self::from(rejection),
+            RefundError::NotFound(id) => {
+                Self::new(kinds::REFUND_NOT_FOUND, format!("There is no refund {id}."))
+            }
+            RefundError::PaymentNotFound(id) => Self::new(
+                kinds::PAYMENT_NOT_FOUND,
+                format!("There is no payment {id}."),
+            ),
+            _ => Self::internal(told),
         }
     }
 }

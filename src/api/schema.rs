@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::readiness::CheckStatus;
-use crate::view::{PastWalletView, ReplayPlanView, ReplayView, WalletView};
+use crate::view::{AgreedTermsView, PastWalletView, ReplayPlanView, ReplayView, WalletView};
 
 /// A ledger to make.
 #[derive(ToSchema)]
@@ -183,6 +183,43 @@ pub struct PayoutRequest {
     pub correlation_id: Option<String>,
 }
 
+/// What to settle; `{}` for all that has matured.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub struct SettlementRunRequest {
+    /// Only this merchant.
+    pub merchant: Option<String>,
+    /// What had matured by the end of this day in UTC, today at the latest; by now unless said.
+    pub date: Option<String>,
+}
+
+/// A payment to make.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "merchant": "acme", "amount": 1_250_000, "currency": "NGN", "email": "ada@example.com",
+    "reference": "order-1001",
+}))]
+pub struct PaymentRequest {
+    /// Whose money it will be.
+    pub merchant: String,
+    /// Minor units, 1 or more.
+    pub amount: i64,
+    /// ISO 4217 code; the merchant has agreed on terms in it.
+    pub currency: String,
+    /// The customer's address.
+    pub email: String,
+    /// As the PSP is to know it, unique for ever: 1 to 100 letters, digits, hyphens, dots and equals
+    /// signs; the payment's id unless said.
+    pub reference: Option<String>,
+    /// Where the customer goes after paying; as set at the PSP unless said.
+    pub callback_url: Option<String>,
+    /// What it belongs to, up to 255 characters; the request's unless said.
+    pub correlation_id: Option<String>,
+    /// The caller's own JSON object, up to 16 KiB, which the PSP hands through.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Value>,
+}
+
 /// Nothing beside the path: `{}`.
 #[derive(ToSchema)]
 #[schema(example = json!({}))]
@@ -195,6 +232,93 @@ pub struct PayoutResolveRequest {
     /// `succeeded` or `failed`.
     pub r#as: String,
     /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+}
+
+/// A refund to ask for.
+#[derive(ToSchema)]
+#[schema(example = json!({"amount": 125_000, "customer_note": "one of two was out of stock"}))]
+pub struct RefundRequest {
+    /// Minor units, 1 or more; all that is left of the payment unless said.
+    pub amount: Option<i64>,
+    /// What the customer is told, up to 255 characters.
+    pub customer_note: Option<String>,
+}
+
+/// How a refund ended, in a person's word.
+#[derive(ToSchema)]
+#[schema(example = json!({"as": "failed", "reason": "the PSP has nothing of it, ticket 4711"}))]
+pub struct RefundResolveRequest {
+    /// `succeeded` or `failed`.
+    pub r#as: String,
+    /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+}
+
+/// Nothing beside the path: `{}`.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub struct RequeryRequest {}
+
+/// A webhook is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookTaken {
+    /// `stored`, or `repeated`: it had come before.
+    pub status: &'static str,
+}
+
+/// A merchant to make.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "acme", "name": "Acme Stores", "currency": "NGN",
+    "terms": {
+        "fee": {"basis_points": 150, "fixed": 10_000, "cap": 200_000},
+        "settlement": {"days": 1, "calendar": "business", "time_zone": "Africa/Lagos"},
+        "payout": {"minimum": 100_000, "schedule": "daily", "recipient": "RCP_1a2b3c"},
+    },
+}))]
+pub struct MerchantRequest {
+    /// 1 to 64 of a-z, 0-9, _ and -; permanent, a segment of its wallets' addresses.
+    pub id: String,
+    /// As people call it, in 1 to 255 characters.
+    pub name: String,
+    /// ISO 4217 code of its first currency.
+    pub currency: String,
+    /// Fee, settlement, reserve, payout, refund and chargeback terms.
+    #[schema(value_type = Object)]
+    pub terms: Box<serde_json::value::RawValue>,
+}
+
+/// Terms to agree on.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "currency": "NGN",
+    "terms": {
+        "fee": {"basis_points": 120, "fixed": 0},
+        "settlement": {"days": 2, "calendar": "business", "time_zone": "Africa/Lagos"},
+        "payout": {"minimum": 100_000, "schedule": "weekly", "weekday": "friday"},
+    },
+}))]
+pub struct TermsRequest {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Fee, settlement, reserve, payout, refund and chargeback terms.
+    #[schema(value_type = Object)]
+    pub terms: Box<serde_json::value::RawValue>,
+}
+
+/// A merchant's terms in a currency.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TermsHistory {
+    /// The newest first.
+    pub items: Vec<AgreedTermsView>,
+}
+
+/// Why something is done.
+#[derive(ToSchema)]
+#[schema(example = json!({"reason": "chargebacks far above normal, ticket 4711"}))]
+pub struct ReasonRequest {
+    /// For whoever reads it later, in 1 to 255 characters.
     pub reason: String,
 }
 

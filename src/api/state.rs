@@ -14,9 +14,12 @@ use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
+use crate::onboarding::Office;
+use crate::payments::Desk;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
+use crate::settlement::{self, Settler};
 use crate::telemetry::Metrics;
 
 /// How many ledgers are kept by name. Few installations have more; those look the others up.
@@ -51,7 +54,11 @@ pub struct ApiState {
     replayer: Option<Replayer>,
     metrics: Option<Metrics>,
     records: Option<Records>,
+    office: Office,
+    desk: Option<Desk>,
     dispatch: Option<Dispatch<Paystack>>,
+    refunds: Option<crate::refunds::Desk>,
+    settler: Settler,
 }
 
 #[derive(Debug)]
@@ -77,6 +84,7 @@ impl ApiState {
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
         let ledgers = RwLock::default();
+        let settler = Settler::new(pool.clone(), settlement::Options::default());
         Self {
             shared: Arc::new(Shared {
                 committer,
@@ -89,8 +97,22 @@ impl ApiState {
             replayer: None,
             metrics: None,
             records: None,
+            office: Office::default(),
+            desk: None,
             dispatch: None,
+            refunds: None,
+            settler,
         }
+    }
+
+    /// The same with settlement runs over connections of their own.
+    #[must_use]
+    pub fn with_settler(self, settler: Settler) -> Self {
+        Self { settler, ..self }
+    }
+
+    pub(super) fn settler(&self) -> &Settler {
+        &self.settler
     }
 
     /// The same with payouts.
@@ -102,6 +124,24 @@ impl ApiState {
         }
     }
 
+    /// The same with refunds.
+    #[must_use]
+    pub fn with_refunds(self, refunds: crate::refunds::Desk) -> Self {
+        Self {
+            refunds: Some(refunds),
+            ..self
+        }
+    }
+
+    /// The same with a PSP.
+    #[must_use]
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self {
+            desk: Some(desk),
+            ..self
+        }
+    }
+
     /// Where payouts are asked for, where a PSP is configured.
     pub(super) fn dispatch(&self) -> Result<&Dispatch<Paystack>, Problem> {
         self.dispatch.as_ref().ok_or_else(|| {
@@ -109,6 +149,34 @@ impl ApiState {
                           PAYSTACK_SECRET_KEY and start aegisd again.";
             Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
         })
+    }
+
+    /// Where refunds are asked for, where a PSP is configured.
+    pub(super) fn refunds(&self) -> Result<&crate::refunds::Desk, Problem> {
+        self.refunds.as_ref().ok_or_else(|| {
+            let detail = "No PSP is configured, so that nothing can be given back: set \
+                          PAYSTACK_SECRET_KEY and start aegisd again.";
+            Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
+        })
+    }
+
+    /// The PSP's desk, where one is configured.
+    pub(super) fn desk(&self) -> Result<&Desk, Problem> {
+        self.desk.as_ref().ok_or_else(|| {
+            let detail = "No PSP is configured, so that no payment can be opened: set \
+                          PAYSTACK_SECRET_KEY and start aegisd again.";
+            Problem::new(kinds::PSP_NOT_CONFIGURED, detail)
+        })
+    }
+
+    /// The same with events of merchants told at, and money coming through, these.
+    #[must_use]
+    pub fn with_office(self, office: Office) -> Self {
+        Self { office, ..self }
+    }
+
+    pub(super) fn office(&self) -> &Office {
+        &self.office
     }
 
     /// The same with somebody who replays dead letters.

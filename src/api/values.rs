@@ -13,7 +13,9 @@ use crate::ledger::{
     Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
 };
 use crate::merchant::MerchantId;
+use crate::payments::{CallbackUrl, Email, PaymentReference};
 use crate::payouts::Verdict;
+use crate::refunds::CustomerNote;
 
 /// A value that a field can hold.
 pub(super) trait Field<'a>: Sized {
@@ -70,6 +72,10 @@ parsed_fields! {
     WalletRef: "a wallet's address, such as merchant:acme:available, or its id";
     Address: "a wallet's address, such as merchant:acme:available";
     MerchantId: "a merchant's id, such as acme";
+    PaymentReference: "1 to 100 letters, digits, hyphens, dots and equals signs";
+    Email: "an address, such as ada@example.com";
+    CallbackUrl: "the address of a page, such as https://shop.example.com/back";
+    CustomerNote: "what the customer is told, in 1 to 255 characters";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
     Reason: "why, in 1 to 1,000 characters";
@@ -129,6 +135,16 @@ impl<'a> Field<'a> for Minor {
 }
 
 impl<'a> Field<'a> for Verdict {
+    const FORM: &'static str = "succeeded or failed";
+
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        let word = text::<Self>(raw)?;
+        Self::from_name(&word)
+            .ok_or_else(|| Wrong::new(format!("is no verdict: write {}", Self::FORM)))
+    }
+}
+
+impl<'a> Field<'a> for crate::refunds::Verdict {
     const FORM: &'static str = "succeeded or failed";
 
     fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
@@ -255,5 +271,15 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::parse(text)
             .ok_or_else(|| "is not a time of RFC 3339: write 2026-11-22T09:30:00Z".to_owned())
+    }
+}
+
+/// Any JSON, as it was written.
+pub(super) struct RawJson<'a>(pub &'a str);
+
+impl<'a> Field<'a> for RawJson<'a> {
+    const FORM: &'static str = "JSON";
+    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
+        Ok(Self(raw.get()))
     }
 }

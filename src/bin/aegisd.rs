@@ -12,6 +12,7 @@ use clap::Parser;
 ///
 /// Settings come from built-in defaults, ./config/*.yaml (else /etc/aegis), the environment and
 /// these flags, each over the one before; `aegisctl config show` prints them with their origins.
+/// SIGHUP has it read the files again and log by what they say then; the rest changes with a restart.
 #[derive(Parser)]
 #[command(
     version,
@@ -59,9 +60,10 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string(), 2),
     };
-    if let Err(error) = telemetry::init(&loaded.config.log) {
-        return fail(&error, 2);
-    }
+    let log_filter = match telemetry::init(&loaded.config.log) {
+        Ok(log_filter) => log_filter,
+        Err(error) => return fail(&error, 2),
+    };
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");
     }
@@ -72,7 +74,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime can't start: {error}"), 1),
     };
-    let ended = runtime.block_on(daemon::run(&loaded.config));
+    // On SIGHUP the files are read again for what may change while the daemon runs.
+    let reload = move || {
+        let loaded = config::load(&sources).map_err(|error| error.to_string())?;
+        let filter = loaded.config.log.filter;
+        log_filter.set(&filter).map(|()| filter)
+    };
+    let ended = runtime.block_on(daemon::run(&loaded.config, reload));
     // A blocking call that hangs doesn't hold the exit up.
     runtime.shutdown_background();
     match ended {

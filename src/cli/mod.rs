@@ -16,16 +16,21 @@ mod exit;
 mod help;
 mod ledger;
 mod man;
+mod merchant;
 mod migrate;
 mod outbox;
 mod output;
 mod page;
+mod payment;
 mod payout;
 mod progress;
 mod reconcile;
+mod refund;
+mod settlement;
 mod shell;
 mod simulator;
 mod status;
+mod trace;
 mod transfer;
 mod wallet;
 mod when;
@@ -115,15 +120,27 @@ enum Command {
     /// Ledgers: books whose wallets balance among themselves
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Merchants: whose money it is, and what was agreed with them
+    #[command(subcommand)]
+    Merchant(merchant::Command),
     /// Wallets: who holds money
     #[command(subcommand)]
     Wallet(wallet::Command),
     /// Transfers: money from one wallet to another
     #[command(subcommand)]
     Transfer(transfer::Command),
+    /// Payments: money in through a PSP
+    #[command(subcommand)]
+    Payment(payment::Command),
+    /// Settlement: what has matured becomes the merchants' to have
+    #[command(subcommand)]
+    Settlement(settlement::Command),
     /// Payouts: money on its way to merchants
     #[command(subcommand)]
     Payout(payout::Command),
+    /// Refunds: money back to customers
+    #[command(subcommand)]
+    Refund(refund::Command),
     /// Events that wait for the bus
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -136,6 +153,8 @@ enum Command {
     /// A PSP to test with
     #[command(subcommand)]
     Simulator(simulator::Command),
+    /// Follow money: all that is known of a reference, in order of time
+    Trace(trace::Args),
     /// Every dependency on one screen
     Status(status::Args),
     /// The configuration in effect
@@ -162,6 +181,7 @@ impl Command {
             Self::Dlq(command) => command.stops_itself(),
             Self::Reconcile(command) => command.stops_itself(),
             Self::Payout(command) => command.stops_itself(),
+            Self::Refund(command) => command.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
         }
@@ -285,13 +305,18 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Migrate(command) => migrate::run(context, command).await,
         Command::Ledger(command) => ledger::run(context, command).await,
+        Command::Merchant(command) => merchant::run(context, command).await,
         Command::Wallet(command) => wallet::run(context, command).await,
         Command::Transfer(command) => transfer::run(context, command).await,
+        Command::Payment(command) => payment::run(context, command).await,
+        Command::Settlement(command) => settlement::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Payout(command) => payout::run(context, command).await,
         Command::Reconcile(command) => reconcile::run(context, command).await,
+        Command::Refund(command) => refund::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
+        Command::Trace(args) => trace::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),
         Command::Bench(command) => bench::run(context, command).await,

@@ -229,6 +229,18 @@ pub(super) const KEYS: &[Key] = &[
         help: "Requests at work at once. One more is answered with 429 at once; probes don't count.",
     },
     Key {
+        name: "server.stuck_after_ms",
+        variable: "SERVER_STUCK_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1_000,
+            max: 60 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.server.stuck_after,
+        },
+        help: "A loop (relay, committer) that does not turn for so long is stuck: the supervisor's \
+               watchdog is no longer fed, and it starts aegisd anew.",
+    },
+    Key {
         name: "server.shutdown_deadline_ms",
         variable: "SERVER_SHUTDOWN_DEADLINE_MS",
         kind: Kind::Integer {
@@ -462,6 +474,63 @@ pub(super) const KEYS: &[Key] = &[
         help: "How long a call to Paystack may take before its outcome counts as unknown.",
     },
     Key {
+        name: "payments.open_wait_ms",
+        variable: "PAYMENTS_OPEN_WAIT_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 10 * MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.open_wait,
+        },
+        help: "How long whoever asks for a payment waits for the PSP to open it. What takes longer is \
+               answered without a checkout page, and goes on.",
+    },
+    Key {
+        name: "payments.ask_after_ms",
+        variable: "PAYMENTS_ASK_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 30 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.ask_after,
+        },
+        help: "How long after it was opened the PSP is asked about a payment that nothing was heard of. \
+               Each further wait is twice as long.",
+    },
+    Key {
+        name: "payments.abandon_after_ms",
+        variable: "PAYMENTS_ABANDON_AFTER_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 366 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.abandon_after,
+        },
+        help: "How long after it was asked for a payment is given up that nobody paid.",
+    },
+    Key {
+        name: "payments.poll_ms",
+        variable: "PAYMENTS_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.payments.poll,
+        },
+        help: "How long the payments' workers sleep when nothing is due and nobody wakes them.",
+    },
+    Key {
+        name: "payments.batch_webhooks_max",
+        variable: "PAYMENTS_BATCH_WEBHOOKS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 4_096,
+            unit: "webhooks",
+            at: |c| &mut c.payments.batch_webhooks_max,
+        },
+        help: "Webhooks handled in one database transaction.",
+    },
+    Key {
         name: "payouts.calls_max",
         variable: "PAYOUTS_CALLS_MAX",
         kind: Kind::Integer {
@@ -505,6 +574,75 @@ pub(super) const KEYS: &[Key] = &[
         },
         help: "How long after a call without an answer the PSP's word counts that it doesn't know a \
                payout. Then the payout is sent again, under the same reference.",
+    },
+    Key {
+        name: "settlement.every_ms",
+        variable: "SETTLEMENT_EVERY_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.settlement.every,
+        },
+        help: "How often aegisd settles what has matured; 0: never, aegisctl settlement run does.",
+    },
+    Key {
+        name: "payout_run.approval_above_minor",
+        variable: "PAYOUT_RUN_APPROVAL_ABOVE_MINOR",
+        kind: Kind::Integer {
+            min: 0,
+            max: i64::MAX as u64,
+            unit: "minor units",
+            at: |c| &mut c.payout_run.approval_above_minor,
+        },
+        help: "A payout run whose total is above it waits for the approval of a second person. 0: none \
+               does for its total.",
+    },
+    Key {
+        name: "payout_run.approval_above_count",
+        variable: "PAYOUT_RUN_APPROVAL_ABOVE_COUNT",
+        kind: Kind::Integer {
+            min: 0,
+            max: 100_000,
+            unit: "payouts",
+            at: |c| &mut c.payout_run.approval_above_count,
+        },
+        help: "A payout run of more payouts waits for the approval of a second person. 0: none does for \
+               its count.",
+    },
+    Key {
+        name: "payout_run.payouts_at_once",
+        variable: "PAYOUT_RUN_PAYOUTS_AT_ONCE",
+        kind: Kind::Integer {
+            min: 1,
+            max: 64,
+            unit: "payouts",
+            at: |c| &mut c.payout_run.payouts_at_once,
+        },
+        help: "Payouts of a run that are at work at once.",
+    },
+    Key {
+        name: "payout_run.calls_per_second",
+        variable: "PAYOUT_RUN_CALLS_PER_SECOND",
+        kind: Kind::Integer {
+            min: 1,
+            max: 10_000,
+            unit: "calls",
+            at: |c| &mut c.payout_run.calls_per_second,
+        },
+        help: "Calls to the PSP that a run makes in a second at most.",
+    },
+    Key {
+        name: "payout_run.patience_ms",
+        variable: "PAYOUT_RUN_PATIENCE_MS",
+        kind: Kind::Integer {
+            min: 0,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.payout_run.patience,
+        },
+        help: "How long a run stays with its payouts once all are sent. What is not at its end then is \
+               left to aegisd.",
     },
     Key {
         name: "log.filter",

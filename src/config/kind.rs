@@ -185,7 +185,7 @@ macro_rules! integer_field {
     )*};
 }
 
-integer_field!(u16, u32, usize);
+integer_field!(u16, u32, u64, usize);
 
 /// In milliseconds.
 impl IntegerField for Duration {

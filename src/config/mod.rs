@@ -35,8 +35,8 @@ pub use load::{Flag, Loaded, Setting, Sources, load};
 pub use origin::Origin;
 pub use secret::{MASK, Secret, SecretUrl};
 pub use settings::{
-    Config, DatabaseConfig, KafkaConfig, LogConfig, PayoutsConfig, PaystackConfig, PostingConfig,
-    RedisConfig, RelayConfig, ServerConfig,
+    Config, DatabaseConfig, KafkaConfig, LogConfig, PaymentsConfig, PayoutRunConfig, PayoutsConfig,
+    PaystackConfig, PostingConfig, RedisConfig, RelayConfig, ServerConfig, SettlementConfig,
 };
 pub use warning::Warning;
 

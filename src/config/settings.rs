@@ -39,8 +39,14 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Paystack.
     pub paystack: PaystackConfig,
+    /// Payments, through whichever PSP.
+    pub payments: PaymentsConfig,
     /// Payouts, through whichever PSP.
     pub payouts: PayoutsConfig,
+    /// Settlement.
+    pub settlement: SettlementConfig,
+    /// Payout runs.
+    pub payout_run: PayoutRunConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -94,6 +100,8 @@ pub struct ServerConfig {
     pub requests_max: usize,
     /// How long a shutdown may take before what is left is cut off.
     pub shutdown_deadline: Duration,
+    /// How long a loop may stand still before the supervisor's watchdog is no longer fed.
+    pub stuck_after: Duration,
 }
 
 /// Kafka.
@@ -180,6 +188,21 @@ pub struct PaystackConfig {
     pub timeout: Duration,
 }
 
+/// Payout runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayoutRunConfig {
+    /// Minor units of its currency above which a run waits for a second person; 0: none.
+    pub approval_above_minor: u64,
+    /// Payouts above which a run waits for a second person; 0: none.
+    pub approval_above_count: u32,
+    /// Payouts of one run at work at once, 1 to 64.
+    pub payouts_at_once: usize,
+    /// Calls to the PSP that one run makes in a second at most, 1 to 10000.
+    pub calls_per_second: u32,
+    /// How long a run stays with payouts that are not at their ends.
+    pub patience: Duration,
+}
+
 /// Payouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutsConfig {
@@ -191,6 +214,28 @@ pub struct PayoutsConfig {
     pub ask_every: Duration,
     /// How long after a call without an answer the PSP's word counts that it knows nothing of it.
     pub settling: Duration,
+}
+
+/// Payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentsConfig {
+    /// How long whoever asks for a payment waits for the PSP to open it.
+    pub open_wait: Duration,
+    /// How long after it was opened a payment is asked about.
+    pub ask_after: Duration,
+    /// How long after it was asked for a payment is given up that nobody paid.
+    pub abandon_after: Duration,
+    /// How long the workers sleep when nothing is due and nobody wakes them.
+    pub poll: Duration,
+    /// Webhooks in one database transaction, 1 to 4096.
+    pub batch_webhooks_max: usize,
+}
+
+/// Settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementConfig {
+    /// How often aegisd settles what has matured; 0: never.
+    pub every: Duration,
 }
 
 /// Logs.
@@ -237,6 +282,7 @@ impl Config {
                 request_timeout: Duration::from_millis(15_000),
                 requests_max: 1_024,
                 shutdown_deadline: Duration::from_millis(25_000),
+                stuck_after: Duration::from_millis(60_000),
             },
             kafka: KafkaConfig {
                 brokers: "localhost:9092".to_owned(),
@@ -282,6 +328,23 @@ impl Config {
                 poll: Duration::from_millis(1_000),
                 ask_every: Duration::from_millis(300_000),
                 settling: Duration::from_millis(60_000),
+            },
+            payments: PaymentsConfig {
+                open_wait: Duration::from_millis(5_000),
+                ask_after: Duration::from_millis(600_000),
+                abandon_after: Duration::from_millis(24 * 3_600_000),
+                poll: Duration::from_millis(1_000),
+                batch_webhooks_max: 500,
+            },
+            settlement: SettlementConfig {
+                every: Duration::from_millis(60_000),
+            },
+            payout_run: PayoutRunConfig {
+                approval_above_minor: 0,
+                approval_above_count: 0,
+                payouts_at_once: 8,
+                calls_per_second: 20,
+                patience: Duration::from_millis(60_000),
             },
             log: LogConfig {
                 filter: "info".to_owned(),

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::api::BreakerStanding;
 use crate::postgres::dead_letters::index;
-use crate::postgres::{outbox, retries};
+use crate::postgres::{outbox, retries, webhooks};
 use crate::resilience::breaker::BreakerState;
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -33,6 +33,9 @@ async fn look(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<()> {
     let (rows, oldest_at) = retries::depth(&mut conn).await?;
     gauge!("aegis_retries_rows").set(number(rows));
     gauge!("aegis_retries_oldest_age_seconds").set(age(oldest_at, now));
+    let (rows, received_at) = webhooks::depth(&mut conn).await?;
+    gauge!("aegis_webhooks_waiting").set(number(rows));
+    gauge!("aegis_webhooks_oldest_age_seconds").set(age(received_at, now));
     let (waiting, failed_at) = index::depth(&mut conn).await?;
     gauge!("aegis_dead_letters_waiting").set(number(waiting));
     gauge!("aegis_dead_letters_oldest_age_seconds").set(age(failed_at, now));

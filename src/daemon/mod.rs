@@ -1,22 +1,22 @@
 //! `aegisd`: the API, the committer, the relay and the consumers in one process.
 //!
 //! On SIGTERM or SIGINT it drains in order: intake stops, requests that were accepted are
-//! answered, replays of dead letters and calls about payouts end, the committer finishes its queue, the relay empties the
-//! outbox as far as the bus lets it, the consumers stop, the producer is flushed, connections close; all under one
-//! deadline.
+//! answered, replays of dead letters stop, calls to PSPs end, the committer finishes its queue, the
+//! relay empties the outbox as far as the bus lets it, the consumers stop, the producer is flushed,
+//! connections close; all under one deadline.
 
 mod consumers;
 mod gauges;
-mod payouts;
+mod money;
 mod readiness;
 mod server;
 mod startup;
+mod supervisor;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,11 +27,17 @@ use crate::bus::Bus;
 use crate::config::Config;
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
+use crate::onboarding::Office;
 use crate::outbox::{Relay, RelayOptions};
+use crate::settlement::{self, Settler};
 use crate::telemetry::Metrics;
 
 use consumers::Consumers;
+use money::Money;
 pub use startup::DaemonError;
+
+/// A run works on one period at a time; callers may start some of their own.
+const SETTLEMENT_CONNECTIONS: u32 = 4;
 
 /// The parts that run until the end, in the order in which they are drained.
 struct Parts {
@@ -41,38 +47,57 @@ struct Parts {
     relay: JoinHandle<()>,
     consumers: Consumers,
     replayer: Replayer,
-    payouts: Option<payouts::Worker>,
+    money: Option<Money>,
     readiness: JoinHandle<()>,
     gauges: JoinHandle<()>,
+    supervision: JoinHandle<()>,
+    settling: JoinHandle<()>,
     bus: Arc<Bus>,
     pool: PgPool,
     stop_intake: CancellationToken,
     stop_relay: CancellationToken,
 }
 
-/// Runs until a signal comes and all is drained, or a part fails.
+/// Runs until a signal comes and all is drained, or a part fails. On SIGHUP `reload` reads the
+/// configuration again and says by which filter is logged from then on.
 ///
 /// # Errors
 /// See [`DaemonError`]; each has its exit code.
-pub async fn run(config: &Config) -> Result<(), DaemonError> {
+pub async fn run(
+    config: &Config,
+    reload: impl Fn() -> Result<String, String>,
+) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let mut parts = start(config).await?;
     tracing::info!(address = %parts.address, bus = ?config.bus, "serving");
+    supervisor::ready(parts.address);
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            match reload() {
+                Ok(filter) => tracing::info!(filter, "the configuration was read again"),
+                Err(reason) => tracing::warn!(reason, "the configuration stays as it was"),
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     let ended = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
+        () = reloads => None,
         _ = &mut parts.server => Some("server"),
         _ = &mut parts.committer => Some("committer"),
         _ = &mut parts.relay => Some("relay"),
         part = parts.consumers.ended() => Some(part),
-        () = ended(&mut parts.payouts) => Some("payouts' worker"),
+        part = money::ended(&mut parts.money) => Some(part),
     };
     if let Some(part) = ended {
         // Without it nothing is right any more: a supervisor starts the process anew.
         return Err(DaemonError::PartEnded(part));
     }
     tracing::info!("stopping");
+    supervisor::stopping();
     let deadline = config.server.shutdown_deadline;
     tokio::time::timeout(deadline, drain(parts))
         .await
@@ -89,6 +114,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     startup::check_schema(&pool, &settings).await?;
     let (bus, letters) = startup::bus(config)?;
     let consumers = Consumers::start(config, &settings, &bus, &letters)?;
+    let money = Money::start(config, &settings, &pool).await?;
     let cache = startup::cache(config)?;
     let mut engine = Engine::new(&settings, &config.kafka.topic_transactions);
     if let Some(locks) = startup::locks(cache.as_ref(), config) {
@@ -108,38 +134,51 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let relay = Relay::new(pool.clone(), Arc::clone(&bus), relay_options).with_letters(letters);
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());
     let (report, reported) = watch::channel(api::Readiness::default());
+    let relay_turns = relay.turns();
     let readiness = tokio::spawn(readiness::watch(
         pool.clone(),
         config.redis.address.clone().zip(cache.clone()),
         Arc::clone(&bus),
+        money.as_ref().map(|money| money.desk.psp().clone()),
         relay.turns(),
         report,
     ));
+    // Over connections of its own, so that it takes none from requests.
+    let settler = Settler::new(
+        settings.posting_pool(SETTLEMENT_CONNECTIONS),
+        settlement::Options::from_config(config),
+    );
+    let every = config.settlement.every;
+    let settling = tokio::spawn(settler.clone().keep_settling(every, stop_intake.clone()));
     let stop = stop_relay.clone();
     let relay = tokio::spawn(async move { relay.run(stop).await });
-    let listener = TcpListener::bind(config.server.address())
-        .await
-        .map_err(|source| DaemonError::Listen {
-            address: config.server.address(),
-            source,
-        })?;
+    let listener = startup::listener(config).await?;
     let address = listener.local_addr().map_err(DaemonError::Signals)?;
     let api_limits = api::Limits {
         body_bytes_max: config.server.body_bytes_max,
         request_timeout: config.server.request_timeout,
         requests_max: config.server.requests_max,
     };
+    let supervision = tokio::spawn(supervisor::watch(
+        address,
+        relay_turns,
+        committer.pulse(),
+        reported.clone(),
+        config.server.stuck_after,
+    ));
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
-    let state = ApiState::new(committer, pool.clone(), api_limits, reported);
+    let state = ApiState::new(committer, pool.clone(), api_limits, reported)
+        .with_office(Office::from_config(config))
+        .with_settler(settler);
     let gauges = tokio::spawn(gauges::watch(pool.clone()));
     let mut state = state.with_replayer(replayer.clone()).with_metrics(metrics);
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
-    let psp = payouts::psp(config)?;
-    let payouts = psp.map(|psp| payouts::Worker::start(config, &settings, psp));
-    if let Some(payouts) = &payouts {
-        state = state.with_dispatch(payouts.dispatch.clone());
+    if let Some(money) = &money {
+        state = state.with_desk(money.desk.clone());
+        state = state.with_dispatch(money.dispatch.clone());
+        state = state.with_refunds(money.refunds.clone());
     }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
@@ -150,9 +189,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         relay,
         consumers,
         replayer,
-        payouts,
+        money,
         readiness,
         gauges,
+        supervision,
+        settling,
         bus,
         pool,
         stop_intake,
@@ -163,10 +204,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
 async fn drain(parts: Parts) {
     parts.stop_intake.cancel();
     report("server", parts.server.await);
+    report("settlement", parts.settling.await);
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
-    if let Some(payouts) = parts.payouts {
-        payouts.stop().await;
+    if let Some(money) = parts.money {
+        money.stop().await;
     }
     // The server held the last handle on the committer: it ends once its queue is empty.
     report("committer", parts.committer.await);
@@ -175,18 +217,11 @@ async fn drain(parts: Parts) {
     parts.consumers.stop().await;
     parts.readiness.abort();
     parts.gauges.abort();
+    parts.supervision.abort();
     if let Err(error) = parts.bus.flush(Duration::from_secs(5)).await {
         tracing::warn!(%error, "the bus was not flushed; what it had is published again later");
     }
     parts.pool.close().await;
-}
-
-/// The end of the payouts' worker, where there is one.
-async fn ended(payouts: &mut Option<payouts::Worker>) {
-    match payouts {
-        Some(payouts) => payouts.ended().await,
-        None => std::future::pending().await,
-    }
 }
 
 fn report<T>(part: &str, ended: Result<T, tokio::task::JoinError>) {

@@ -12,6 +12,7 @@ use crate::bus::Bus;
 use crate::cache::{self, Cache};
 use crate::config::SecretUrl;
 use crate::postgres;
+use crate::psp::Paystack;
 
 const EVERY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ pub(super) async fn watch(
     pool: PgPool,
     redis: Option<(SecretUrl, Cache)>,
     bus: Arc<Bus>,
+    psp: Option<Paystack>,
     mut relay_turns: watch::Receiver<u64>,
     report: watch::Sender<Readiness>,
 ) {
@@ -53,7 +55,9 @@ pub(super) async fn watch(
         let of_redis = redis.iter().map(|(_, cache)| cache.breaker());
         let of_bus = bus.breaker().into_iter();
         let of_bus = of_bus.map(|breaker| breaker.report(Instant::now()));
-        let breakers: Vec<BreakerStanding> = of_redis.chain(of_bus).map(Into::into).collect();
+        let of_psp = psp.iter().map(Paystack::breaker);
+        let all = of_redis.chain(of_bus).chain(of_psp);
+        let breakers: Vec<BreakerStanding> = all.map(Into::into).collect();
         breakers.iter().for_each(gauges::breaker);
         report.send_replace(Readiness::new(checks.clone()).with_breakers(breakers));
         // The probe asks the database itself; here it is for the log.

@@ -28,6 +28,9 @@ use crate::api::Peer;
 
 /// How long a connection may go on after the stop without a request under way.
 const MIDDLE_MAX: Duration = Duration::from_secs(5);
+/// How long a connection that has asked for nothing yet may take to do so after the stop: its client
+/// was let in, and a restart refuses nobody.
+const FIRST_MAX: Duration = Duration::from_secs(1);
 /// How long the head of the next request may take to arrive, from the answer before it on: clients
 /// that send nothing must not use up all connections.
 const HEAD_MAX: Duration = Duration::from_secs(60);
@@ -74,7 +77,10 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: Cancell
     drop(stream.set_nodelay(true));
     let under_way = watch::Sender::new(false);
     let mut taken = under_way.subscribe();
+    let asked = watch::Sender::new(false);
+    let mut first = asked.subscribe();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        asked.send_replace(true);
         under_way.send_replace(true);
         request.extensions_mut().insert(peer);
         let (router, under_way) = (router.clone(), &under_way);
@@ -91,8 +97,13 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: Cancell
     // A connection that fails is its client's to make again.
     tokio::select! {
         _ = serving.as_mut() => return,
-        () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        () = stop.cancelled() => {}
     }
+    tokio::select! {
+        _ = serving.as_mut() => return,
+        _ = tokio::time::timeout(FIRST_MAX, first.wait_for(|asked| *asked)) => {}
+    }
+    serving.as_mut().graceful_shutdown();
     let nothing_comes = async {
         let comes = taken.wait_for(|taken| *taken);
         if tokio::time::timeout(MIDDLE_MAX, comes).await.is_ok() {

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+use super::supervisor;
 
 use crate::bus::topics::LETTER_BYTES_MAX;
 use crate::bus::{Bus, BusError, KafkaBus, KafkaOptions, LocalBus};
@@ -135,6 +138,20 @@ pub(super) async fn check_schema(pool: &PgPool, settings: &Settings) -> Result<(
         Standing::Current => Ok(()),
         Standing::Behind(found) => Err(DaemonError::SchemaBehind { found, wanted }),
         Standing::Ahead(found) => Err(DaemonError::SchemaAhead { found, wanted }),
+    }
+}
+
+/// Where requests come in: at the socket that the supervisor holds, or at one of our own.
+pub(super) async fn listener(config: &Config) -> Result<TcpListener, DaemonError> {
+    let failed = |source| DaemonError::Listen {
+        address: config.server.address(),
+        source,
+    };
+    match supervisor::inherited_listener().map_err(failed)? {
+        Some(listener) => Ok(listener),
+        None => TcpListener::bind(config.server.address())
+            .await
+            .map_err(failed),
     }
 }
 

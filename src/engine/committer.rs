@@ -5,6 +5,7 @@
 //! then is told that there is none.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -40,6 +41,30 @@ pub struct Committer {
     jobs: mpsc::UnboundedSender<Job>,
     room: Arc<Semaphore>,
     limits: Limits,
+    batches: Arc<AtomicU64>,
+}
+
+/// Looks at the task that commits without keeping it alive.
+#[derive(Clone, Debug)]
+pub struct CommitterPulse {
+    room: Arc<Semaphore>,
+    queue_commands_max: usize,
+    batches: Arc<AtomicU64>,
+}
+
+impl CommitterPulse {
+    /// How many commands wait or are at work.
+    #[must_use]
+    pub fn queued_commands(&self) -> usize {
+        let free = self.room.available_permits();
+        self.queue_commands_max.saturating_sub(free)
+    }
+
+    /// Counts the batches that were done. One that stands still while commands wait is stuck.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug)]
@@ -58,8 +83,15 @@ impl Committer {
         // Unbounded in jobs, since the semaphore bounds the commands in them.
         let (jobs, queue) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(limits.queue_commands_max));
-        let task = tokio::spawn(run(engine, queue, limits));
-        (Self { jobs, room, limits }, task)
+        let batches = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(run(engine, queue, limits, Arc::clone(&batches)));
+        let committer = Self {
+            jobs,
+            room,
+            limits,
+            batches,
+        };
+        (committer, task)
     }
 
     /// Queues a request and waits for its outcomes, one a command, in order.
@@ -90,13 +122,26 @@ impl Committer {
     /// How many commands wait or are at work.
     #[must_use]
     pub fn queued_commands(&self) -> usize {
-        self.limits
-            .queue_commands_max
-            .saturating_sub(self.room.available_permits())
+        self.pulse().queued_commands()
+    }
+
+    /// How the task is doing, to be looked at from outside.
+    #[must_use]
+    pub fn pulse(&self) -> CommitterPulse {
+        CommitterPulse {
+            room: Arc::clone(&self.room),
+            queue_commands_max: self.limits.queue_commands_max,
+            batches: Arc::clone(&self.batches),
+        }
     }
 }
 
-async fn run(engine: Engine, mut queue: mpsc::UnboundedReceiver<Job>, limits: Limits) {
+async fn run(
+    engine: Engine,
+    mut queue: mpsc::UnboundedReceiver<Job>,
+    limits: Limits,
+    batches: Arc<AtomicU64>,
+) {
     let mut held_over: Option<Job> = None;
     let mut answers = Vec::new();
     loop {
@@ -139,6 +184,7 @@ async fn run(engine: Engine, mut queue: mpsc::UnboundedReceiver<Job>, limits: Li
             let due = std::mem::take(&mut answers);
             let wake = async { due.into_iter().for_each(Answer::give) };
             (answers, ()) = tokio::join!(biased; commit(&engine, &ledger, batch), wake);
+            batches.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

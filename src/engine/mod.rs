@@ -16,7 +16,7 @@ mod within;
 
 use std::sync::Arc;
 
-pub use committer::{Committer, Limits};
+pub use committer::{Committer, CommitterPulse, Limits};
 pub use own::{Posting, post_own};
 pub use posting::Engine;
 pub use within::post_within;

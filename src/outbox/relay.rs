@@ -135,6 +135,11 @@ impl Relay {
         self.turns.subscribe()
     }
 
+    fn turned(&self) {
+        self.turns
+            .send_modify(|turns| *turns = turns.wrapping_add(1));
+    }
+
     /// Relays until stopped; then what still waits goes out, unless the bus is away.
     pub async fn run(&self, stop: CancellationToken) {
         let wake = Arc::new(Notify::new());
@@ -146,6 +151,7 @@ impl Relay {
         let mut reconnect = Reconnect::default();
         let mut lost = false;
         loop {
+            self.turned();
             match self.lead(&wake, &stop, &mut reconnect, &mut lost).await {
                 Ok(()) => break,
                 Err(error) if std::mem::replace(&mut lost, true) => {
@@ -171,8 +177,7 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let mut conn = in_time(outbox::dedicated(&self.pool)).await??;
         while !in_time(outbox::try_lock_relay(&mut conn)).await?? {
-            self.turns
-                .send_modify(|turns| *turns = turns.wrapping_add(1));
+            self.turned();
             tokio::select! {
                 waited = alive(&mut conn, tokio::time::sleep(self.options.poll)) => waited?,
                 () = stop.cancelled() => return Ok(()),
@@ -181,8 +186,7 @@ impl Relay {
         tracing::info!("this relay has the outbox");
         let (mut away, mut floor) = (false, Floor::default());
         loop {
-            self.turns
-                .send_modify(|turns| *turns = turns.wrapping_add(1));
+            self.turned();
             // Asked before the claim: what was committed before the stop is in it.
             let stopping = stop.is_cancelled();
             if stopping {

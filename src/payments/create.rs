@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Options, PaymentError, news};
+use super::{CallbackUrl, Email, Options, PaymentError, PaymentReference, news};
 use crate::event::EventType;
 use crate::ledger::{Currency, IdempotencyKey, Ledger, Metadata};
 use crate::merchant::{MerchantId, MerchantStatus};
@@ -25,11 +25,11 @@ pub struct NewPayment {
     /// Of the amount.
     pub currency: Currency,
     /// The customer's address.
-    pub email: String,
+    pub email: Email,
     /// As the PSP is to know it; unless said, the payment's id.
-    pub reference: Option<String>,
+    pub reference: Option<PaymentReference>,
     /// Where the customer goes after paying.
-    pub callback_url: Option<String>,
+    pub callback_url: Option<CallbackUrl>,
     /// The caller's own.
     pub metadata: Option<Metadata>,
     /// What it belongs to. Not part of the fingerprint.
@@ -58,9 +58,9 @@ pub struct Refused {
     pub detail: String,
 }
 
-impl Refused {
-    fn new(code: &'static str, detail: String) -> Created {
-        Created::Rejected(Self { code, detail })
+impl Created {
+    fn rejected(code: &'static str, detail: String) -> Self {
+        Self::Rejected(Refused { code, detail })
     }
 }
 
@@ -95,7 +95,7 @@ async fn decide(
     }
     if new.amount <= 0 {
         let detail = format!("The amount is {}: a payment is of 1 or more.", new.amount);
-        return Ok(Refused::new("amount_not_positive", detail));
+        return Ok(Created::rejected("amount_not_positive", detail));
     }
     let NewPayment {
         merchant, currency, ..
@@ -103,22 +103,25 @@ async fn decide(
     // Held still, so that a payment is never made after the merchant was frozen.
     let Some(found) = merchants::hold_still(conn, ledger.id, merchant).await? else {
         let detail = format!("There is no merchant {merchant} in ledger {}.", ledger.name);
-        return Ok(Refused::new("merchant_not_found", detail));
+        return Ok(Created::rejected("merchant_not_found", detail));
     };
     if found.status == MerchantStatus::Frozen {
         let detail = format!("The merchant {merchant} is frozen: it takes no payments.");
-        return Ok(Refused::new("merchant_frozen", detail));
+        return Ok(Created::rejected("merchant_frozen", detail));
     }
     let terms = merchants::terms_now(conn, ledger.id, merchant, *currency).await?;
     let Some(agreed) = terms else {
         let detail = format!(
             "The merchant {merchant} has agreed on no terms in {currency}: agree on them first."
         );
-        return Ok(Refused::new("currency_not_agreed", detail));
+        return Ok(Created::rejected("currency_not_agreed", detail));
     };
     let id = Uuid::now_v7();
     let own = id.to_string();
-    let reference = new.reference.as_deref().unwrap_or(&own);
+    let reference = new
+        .reference
+        .as_ref()
+        .map_or(&*own, PaymentReference::as_str);
     let kind = SubjectKind::Payment;
     if !psp_references::take(conn, &options.psp, reference, ledger.id, kind, id).await? {
         // Perhaps by the same request, which came in at the same time.
@@ -130,7 +133,7 @@ async fn decide(
              one, or none.",
             options.psp
         );
-        return Ok(Refused::new("reference_taken", detail));
+        return Ok(Created::rejected("reference_taken", detail));
     }
     let charge = agreed.terms.fee().charge(new.amount);
     let row = NewRow {
@@ -142,8 +145,8 @@ async fn decide(
         terms_version: agreed.version,
         psp: &options.psp,
         reference,
-        email: &new.email,
-        callback_url: new.callback_url.as_deref(),
+        email: new.email.as_str(),
+        callback_url: new.callback_url.as_ref().map(CallbackUrl::as_str),
         metadata: new.metadata.as_ref().map(Metadata::as_str),
         correlation_id: new.correlation_id.as_deref(),
         traceparent: new.traceparent.as_deref(),
@@ -177,7 +180,7 @@ async fn before(
                 "The key {} stands for payment {}, which is another one: write a new key.",
                 new.key, payment.id
             );
-            Refused::new("idempotency_key_reused", detail)
+            Created::rejected("idempotency_key_reused", detail)
         }
     }))
 }
@@ -191,8 +194,8 @@ impl NewPayment {
             Some(self.currency.code()),
             Some(amount.as_str()),
             Some(self.email.as_str()),
-            self.reference.as_deref(),
-            self.callback_url.as_deref(),
+            self.reference.as_ref().map(PaymentReference::as_str),
+            self.callback_url.as_ref().map(CallbackUrl::as_str),
             self.metadata.as_ref().map(Metadata::as_str),
         ];
         let mut hash = Sha256::new();

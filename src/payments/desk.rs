@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::opening::claim;
 use super::webhook::{self, Received};
 use super::{Created, NewPayment, Options, PaymentError, create, open, requery, sweep};
 use crate::ledger::Ledger;
-use crate::postgres::payments::{self, Payment, PaymentStatus};
+use crate::postgres::payments::Payment;
 use crate::postgres::{STEP_MAX, in_time};
 use crate::psp::{Paystack, Psp as _};
 use crate::resilience::backoff::Reconnect;
@@ -84,16 +85,9 @@ impl Desk {
 
     /// Opens a payment that was asked for before, where that is due.
     async fn go_on(&self, ledger: &Ledger, payment: Payment) -> Result<Payment, PaymentError> {
-        if payment.status != PaymentStatus::Created {
-            return Ok(payment);
-        }
         let Shared { pool, options, .. } = &*self.shared;
         let now = OffsetDateTime::now_utc();
-        let mut conn = pool.acquire().await?;
-        let until = now + options.lease;
-        let claimed = payments::claim_one(&mut conn, ledger.id, payment.id, until, now).await?;
-        drop(conn);
-        match claimed {
+        match claim(pool, options, ledger, &payment, now).await? {
             Some(claimed) => self.open(ledger, claimed, false).await,
             None => Ok(payment),
         }

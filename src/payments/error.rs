@@ -4,8 +4,10 @@ use uuid::Uuid;
 
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payouts::PayoutError;
 use crate::postgres::{Failure, Undone, classify};
 use crate::psp::PspError;
+use crate::refunds::RefundError;
 use crate::terms::BeyondCalendar;
 
 /// An error. A rule's no to a request is [`super::Created::Rejected`].
@@ -28,6 +30,12 @@ pub enum PaymentError {
         /// Why not.
         source: BeyondCalendar,
     },
+    /// What a webhook says of a payout could not be written down.
+    #[error(transparent)]
+    Payout(#[from] PayoutError),
+    /// What a webhook says of a refund or a dispute could not be written down.
+    #[error(transparent)]
+    Refund(#[from] RefundError),
     /// The PSP did not answer a question.
     #[error("the PSP was asked and did not answer: {0}; ask again later")]
     Psp(#[from] PspError),
@@ -43,6 +51,8 @@ impl PaymentError {
             Self::Database(error) => lost(error),
             Self::Post(PostError::Database(error)) => lost(error),
             Self::Post(error) => error.is_transient(),
+            Self::Payout(error) => error.is_outage(),
+            Self::Refund(error) => error.is_outage(),
             Self::Refused(_) | Self::Calendar { .. } | Self::Psp(_) => false,
         }
     }
@@ -53,6 +63,8 @@ impl Undone for PaymentError {
         match self {
             Self::Database(error) => error.is_undone(),
             Self::Post(PostError::Database(error)) => error.is_undone(),
+            Self::Payout(error) => error.is_undone(),
+            Self::Refund(error) => error.is_undone(),
             _ => false,
         }
     }

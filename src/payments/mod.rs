@@ -16,6 +16,7 @@ mod create;
 mod desk;
 mod elsewhere;
 mod error;
+mod fields;
 mod news;
 mod opening;
 pub mod outcome;
@@ -24,13 +25,17 @@ pub mod webhook;
 
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::ledger::Ledger;
+use crate::payouts;
+use crate::refunds;
 use crate::resilience::backoff::Schedule;
 
 pub use create::{Created, NewPayment, Refused, create};
 pub use desk::{Desk, Pace};
 pub use error::PaymentError;
-pub use opening::open;
+pub use fields::{CallbackUrl, Email, PaymentReference};
+pub use opening::{open, open_again};
 pub use sweep::{ask, requery, sweep};
 
 /// How payments are handled.
@@ -52,6 +57,36 @@ pub struct Options {
     pub ask_after: Duration,
     /// How long after it was made a payment is given up that nobody paid.
     pub abandon_after: Duration,
+    /// How payouts are handled, of which webhooks tell, too.
+    pub payouts: payouts::Options,
+    /// How refunds and disputes are, likewise.
+    pub refunds: refunds::Options,
     /// The most webhooks that are handled in one database transaction.
     pub batch_webhooks_max: usize,
 }
+
+impl Options {
+    /// As configured, for a PSP. What belongs to no ledger goes to `ledger`.
+    #[must_use]
+    pub fn from_config(config: &Config, psp: &str, ledger: Ledger) -> Self {
+        let backoff = &config.backoff;
+        let jitter = f64::from(backoff.jitter_percent) / 100.0;
+        Self {
+            topic_transactions: config.kafka.topic_transactions.clone(),
+            topic_settlements: config.kafka.topic_settlements.clone(),
+            psp: psp.to_owned(),
+            ledger,
+            schedule: Schedule::new(backoff.first, 2, backoff.waits).with_jitter(jitter),
+            // A step makes three calls at most.
+            lease: config.paystack.timeout.saturating_mul(3) + LEASE_SPARE,
+            ask_after: config.payments.ask_after,
+            abandon_after: config.payments.abandon_after,
+            payouts: payouts::Options::from_config(config, psp),
+            refunds: refunds::Options::from_config(config, psp),
+            batch_webhooks_max: config.payments.batch_webhooks_max,
+        }
+    }
+}
+
+/// What a step may take beside its calls.
+const LEASE_SPARE: Duration = Duration::from_secs(15);

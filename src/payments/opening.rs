@@ -62,6 +62,45 @@ pub async fn open<P: Psp>(
     }
 }
 
+/// Goes on with a payment that was asked for before, where a call is due: the payment as it stands
+/// then.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_again<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    ledger: &Ledger,
+    payment: Payment,
+    now: OffsetDateTime,
+) -> Result<Payment, PaymentError> {
+    match claim(pool, options, ledger, &payment, now).await? {
+        Some(claimed) => open(pool, options, psp, ledger, &claimed, false, now).await,
+        None => Ok(payment),
+    }
+}
+
+/// Takes a payment that is to be opened into this process's hands, if it is due.
+pub(super) async fn claim(
+    pool: &PgPool,
+    options: &Options,
+    ledger: &Ledger,
+    payment: &Payment,
+    now: OffsetDateTime,
+) -> Result<Option<Payment>, PaymentError> {
+    if payment.status != PaymentStatus::Created {
+        return Ok(None);
+    }
+    let until = now + options.lease;
+    let (ledger_id, id) = (ledger.id, payment.id);
+    let claimed: Result<_, sqlx::Error> = atomically!(pool, |conn| payments::claim_one(
+        conn, ledger_id, id, until, now
+    ));
+    // Paid in the meantime, perhaps.
+    Ok(claimed?.filter(|claimed| claimed.status == PaymentStatus::Created))
+}
+
 fn new_payment(payment: &Payment) -> psp::NewPayment {
     let metadata = payment.metadata.as_deref();
     psp::NewPayment {

@@ -194,16 +194,15 @@ async fn handle<P: Psp>(
     }
     let mut done: Vec<(i64, Fate)> = Vec::with_capacity(due.len());
     let mut paid: Vec<(i64, psp::Payment)> = Vec::new();
+    // What goes back may be told together with what came in.
+    let mut others: Vec<(i64, Subject)> = Vec::new();
     for webhook in due {
         match psp.read_webhook(&webhook.body) {
             Ok(WebhookEvent {
                 subject: Subject::Payment(said),
                 ..
             }) => paid.push((webhook.id, said)),
-            Ok(event) => {
-                let fate = elsewhere::apply(conn, options, &event.subject, now).await?;
-                done.push((webhook.id, fate));
-            }
+            Ok(event) => others.push((webhook.id, event.subject)),
             Err(error) => {
                 unreadable(conn, options, psp.name(), webhook, &error, now).await?;
                 done.push((webhook.id, Fate::Discrepancy));
@@ -211,6 +210,10 @@ async fn handle<P: Psp>(
         }
     }
     done.extend(apply_payments(conn, options, psp.name(), paid, now).await?);
+    for (id, subject) in &others {
+        let fate = elsewhere::apply(conn, options, subject, now).await?;
+        done.push((*id, fate));
+    }
     for (_, fate) in &done {
         let fate = fate.as_str();
         metrics::counter!("aegis_webhooks_total", "psp" => psp.name(), "fate" => fate).increment(1);

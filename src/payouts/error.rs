@@ -46,6 +46,19 @@ impl Undone for PayoutError {
 }
 
 impl PayoutError {
+    /// Whether the database is away, so that trying something else is of no use now.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        let lost =
+            |error: &sqlx::Error| matches!(classify(error), Failure::Lost | Failure::Exhausted);
+        match self {
+            Self::Database(error) => lost(error),
+            Self::Post(PostError::Database(error)) => lost(error),
+            Self::Post(error) => error.is_transient(),
+            Self::NotFound(_) | Self::Refused { .. } | Self::Event(_) => false,
+        }
+    }
+
     /// Whether the same may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -48,6 +48,25 @@ pub async fn find(conn: &mut PgConnection, name: &LedgerName) -> sqlx::Result<Op
     }))
 }
 
+/// All ledgers, in order of their names.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<Ledger>> {
+    let rows = sqlx::query("SELECT id, name FROM ledgers ORDER BY name")
+        .fetch_all(conn)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let name: &str = row.try_get("name")?;
+            Ok(Ledger {
+                id: row.try_get("id")?,
+                name: name.parse().map_err(|_| unreadable("ledger name", name))?,
+            })
+        })
+        .collect()
+}
+
 /// A ledger with what it holds.
 #[derive(Clone, Debug)]
 pub struct Summary {

@@ -1,5 +1,7 @@
 //! Merchants and their terms.
 
+use std::collections::HashMap;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
@@ -224,6 +226,37 @@ pub async fn terms_in_force(
     .iter()
     .map(terms_of)
     .collect()
+}
+
+/// The terms in force of each of these merchants, in order of currency.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn terms_in_force_of(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    ids: &[&MerchantId],
+) -> sqlx::Result<HashMap<MerchantId, Vec<AgreedTerms>>> {
+    let names: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+    let rows = sqlx::query(
+        "SELECT DISTINCT ON (merchant, currency)
+             merchant::text, currency::text, version, terms::text, made_at, made_by
+         FROM merchant_terms WHERE ledger_id = $1 AND merchant = ANY($2)
+         ORDER BY merchant, currency, version DESC",
+    )
+    .bind(ledger_id)
+    .bind(names)
+    .fetch_all(conn)
+    .await?;
+    let mut all: HashMap<MerchantId, Vec<AgreedTerms>> = HashMap::new();
+    for row in &rows {
+        let merchant: &str = row.try_get("merchant")?;
+        let id = merchant
+            .parse()
+            .map_err(|_| unreadable("merchant", merchant))?;
+        all.entry(id).or_default().push(terms_of(row)?);
+    }
+    Ok(all)
 }
 
 /// The terms in force in a currency; `None` where the merchant has none.

@@ -135,6 +135,30 @@ pub async fn set_min_balance(
     Ok(())
 }
 
+/// The wallet of an address and currency, which stays as it is until the transaction ends.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn lock(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    address: &Address,
+    currency: Currency,
+) -> sqlx::Result<Option<Wallet>> {
+    sqlx::query(
+        "SELECT * FROM wallets WHERE ledger_id = $1 AND address = $2 AND currency = $3
+         FOR NO KEY UPDATE",
+    )
+    .bind(ledger_id)
+    .bind(address.as_str())
+    .bind(currency.code())
+    .fetch_optional(conn)
+    .await?
+    .as_ref()
+    .map(from_row)
+    .transpose()
+}
+
 /// Which wallets to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

@@ -93,6 +93,9 @@ pub trait Psp: Send + Sync {
         payment_id: &str,
     ) -> impl Future<Output = Result<Vec<Refund>, PspError>> + Send;
 
+    /// The header that carries a webhook's signature.
+    fn signature_header(&self) -> &'static str;
+
     /// Checks a webhook's signature over the bytes as they came in, then reads it.
     ///
     /// # Errors

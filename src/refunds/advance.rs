@@ -68,7 +68,7 @@ async fn go<P: Psp>(
         conn, options, ledger, id, asked, now
     ));
     match begun? {
-        Begun::Nothing(refund) => Ok(refund),
+        Begun::Nothing(refund) => Ok(*refund),
         Begun::Call(call) => carry_out(pool, options, psp, ledger, *call).await,
     }
 }
@@ -85,7 +85,7 @@ pub(super) struct Call {
 /// What there is to do.
 #[derive(Debug)]
 pub(super) enum Begun {
-    Nothing(Refund),
+    Nothing(Box<Refund>),
     Call(Box<Call>),
 }
 
@@ -116,14 +116,14 @@ pub(super) async fn begin(
     let is_due = refund.next_attempt_at.is_some_and(|due| due <= now);
     let is_being_sent = refund.sending_since.is_some() && !is_due;
     if !refund.status.is_open() || is_being_sent || !(is_due || asked) {
-        return Ok(Begun::Nothing(refund));
+        return Ok(Begun::Nothing(Box::new(refund)));
     }
     let was_lost = give_up_lost(&mut refund, now);
     let step = match options.timing.step(&refund, now) {
         // Nothing of it can be at the PSP.
-        Some(Step::Send) if !is_due => return Ok(Begun::Nothing(refund)),
+        Some(Step::Send) if !is_due => return Ok(Begun::Nothing(Box::new(refund))),
         Some(step) => step,
-        None => return Ok(Begun::Nothing(refund)),
+        None => return Ok(Begun::Nothing(Box::new(refund))),
     };
     refund.attempts = refund.attempts.saturating_add(1);
     refund.next_attempt_at = Some(later(now, options.timing.lease));

@@ -51,6 +51,21 @@ pub enum RefundError {
     Psp(#[from] PspError),
 }
 
+impl RefundError {
+    /// Whether the database is away, so that trying something else is of no use now.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        let lost =
+            |error: &sqlx::Error| matches!(classify(error), Failure::Lost | Failure::Exhausted);
+        match self {
+            Self::Database(error) => lost(error),
+            Self::Post(PostError::Database(error)) => lost(error),
+            Self::Post(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+}
+
 impl Undone for RefundError {
     fn is_undone(&self) -> bool {
         let undone =

@@ -71,9 +71,13 @@ pub async fn request(
         ));
     }
     let mut case = Case::open(conn, options, ledger, new.payment_id, now).await?;
+    // The same request may have come in at the same time, and be what left nothing to refund.
+    if let Some((before, of)) = refunds::by_key(conn, ledger.id, new.key.as_str()).await? {
+        return Ok(same_or_reused(new, before, of == hash));
+    }
     let amount = match amount(&case, new) {
         Ok(amount) => amount,
-        Err(no) => return Ok(no),
+        Err((code, detail)) => return Ok(rejected(code, detail)),
     };
     let (terms, wallets) = (*case.terms.refund(), case.lock_wallets(conn).await?);
     let mut refund = draft(&case, new, amount);
@@ -97,11 +101,14 @@ pub async fn request(
     Ok(Requested::Now(refund))
 }
 
+/// A code, and in words.
+type No = (&'static str, String);
+
 /// How much goes back, or why nothing does.
-fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, Requested> {
+fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, No> {
     let payment = &case.payment;
     if !payment.status.is_paid() {
-        return Err(rejected(
+        return Err((
             "payment_not_paid",
             format!(
                 "payment {} is {}: only what was paid can be given back",
@@ -111,7 +118,7 @@ fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, Requested> {
         ));
     }
     if payment.status == PaymentStatus::Disputed {
-        return Err(rejected(
+        return Err((
             "payment_disputed",
             format!(
                 "payment {} is disputed, so that its money may go back by the dispute: refund it \
@@ -124,7 +131,7 @@ fn amount(case: &Case<'_>, new: &NewRefund) -> Result<i64, Requested> {
     let amount = new.amount.unwrap_or(left);
     match amount > 0 && amount <= left {
         true => Ok(amount),
-        false => Err(rejected(
+        false => Err((
             "refund_exceeds_payment",
             format!(
                 "of the {} {} of payment {}, {} went back or are on their way back: {left} are left \

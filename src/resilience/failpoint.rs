@@ -24,6 +24,12 @@ pub const CONSUMER_BURIED: &str = "consumer.buried";
 pub const LETTERS_INDEXED: &str = "letters.indexed";
 /// A dead letter is published again, and not marked.
 pub const REPLAY_PUBLISHED: &str = "replay.published";
+/// A payout run is frozen, and nothing of it is requested.
+pub const PAYOUT_RUN_FROZEN: &str = "payout_run.frozen";
+/// A payout of a run is requested, and not sent.
+pub const PAYOUT_RUN_REQUESTED: &str = "payout_run.requested";
+/// The PSP was called for a payout of a run, and what came of it is written.
+pub const PAYOUT_RUN_SENT: &str = "payout_run.sent";
 /// A payout is asked for, and not committed.
 pub const PAYOUT_REQUESTS: &str = "payout.requests";
 /// A payout is committed, and nobody knows yet.
@@ -49,6 +55,9 @@ pub const ALL: &[&str] = &[
     CONSUMER_BURIED,
     LETTERS_INDEXED,
     REPLAY_PUBLISHED,
+    PAYOUT_RUN_FROZEN,
+    PAYOUT_RUN_REQUESTED,
+    PAYOUT_RUN_SENT,
     PAYOUT_REQUESTS,
     PAYOUT_REQUESTED,
     PAYOUT_CALLS,

@@ -73,6 +73,11 @@ impl LocalPsp {
         self.provider().faults.arm(armed);
     }
 
+    /// Lets no fault wait any more.
+    pub fn disarm(&self) {
+        self.provider().faults.disarm();
+    }
+
     /// The customer pays, unless a fault says otherwise.
     ///
     /// # Errors
@@ -208,6 +213,10 @@ impl Psp for LocalPsp {
             let id = payment_id.parse().map_err(|_| No::payment_not_found())?;
             Ok(books.refunds_of(id).into_iter().map(refund_of).collect())
         })
+    }
+
+    fn signature_header(&self) -> &'static str {
+        self.reader.signature_header()
     }
 
     fn webhook(&self, body: &[u8], signature: Option<&str>) -> Result<WebhookEvent, WebhookError> {

@@ -141,7 +141,8 @@ impl PaymentView {
     }
 }
 
-fn day(date: &Date) -> String {
+/// A day as `2026-11-22`.
+pub(crate) fn day(date: &Date) -> String {
     // These parts can always be written.
     let written = date.format(format_description!("[year]-[month]-[day]"));
     written.unwrap_or_default()

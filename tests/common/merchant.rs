@@ -1,7 +1,7 @@
 //! Merchants for tests.
 
 use aegis::ledger::{Currency, Ledger};
-use aegis::onboarding::{self, Made, NewMerchant, Office, Standing};
+use aegis::onboarding::{self, Call, Made, NewMerchant, Office, Standing};
 use aegis::postgres::audit::Actor;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -44,7 +44,14 @@ pub async fn merchant(
         terms: terms.parse().unwrap(),
     };
     let now = OffsetDateTime::now_utc();
-    let made = onboarding::create(pool, &office(), ledger, &new, &tester(), now).await;
+    let (office, actor) = (office(), tester());
+    let call = Call {
+        office: &office,
+        ledger,
+        actor: &actor,
+        now,
+    };
+    let made = onboarding::create(pool, call, &new).await;
     match made.unwrap() {
         Made::Now(standing) => standing,
         other => panic!("the merchant is not new: {other:?}"),

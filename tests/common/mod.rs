@@ -19,6 +19,7 @@ pub mod database;
 pub mod ledger;
 pub mod log;
 pub mod merchant;
+pub mod payment;
 pub mod ran;
 
 pub use database::TestDatabase;

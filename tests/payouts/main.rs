@@ -26,6 +26,7 @@ mod kills;
 mod property;
 mod requesting;
 mod resolving;
+mod schema;
 mod sending;
 mod stale;
 mod verifying;

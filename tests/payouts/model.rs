@@ -226,6 +226,14 @@ impl Psp for ModelPsp {
         Err(silence())
     }
 
+    fn signature_header(&self) -> &'static str {
+        "x-signature"
+    }
+
+    fn read_webhook(&self, _: &[u8]) -> Result<WebhookEvent, WebhookError> {
+        Err(WebhookError::Unsigned)
+    }
+
     fn webhook(&self, _: &[u8], _: Option<&str>) -> Result<WebhookEvent, WebhookError> {
         Err(WebhookError::Unsigned)
     }

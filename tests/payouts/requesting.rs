@@ -2,7 +2,7 @@
 
 use aegis::ledger::Currency;
 use aegis::merchant::MerchantStatus;
-use aegis::onboarding;
+use aegis::onboarding::{self, Call};
 use aegis::payouts::{NewPayout, PayoutStatus, Requested, RunItem};
 use aegis::postgres::psp_references;
 
@@ -85,18 +85,15 @@ async fn each_rules_no_has_its_code_and_leaves_no_trace() {
     let without = terms("RCP").replace(r#", "recipient": "RCP""#, "");
     merchant(pool, &scene.ledger, "bare", "NGN", &without).await;
     merchant(pool, &scene.ledger, "frozen", "NGN", &terms("RCP")).await;
-    onboarding::set_status(
-        pool,
-        &office(),
-        &scene.ledger,
-        &"frozen".parse().unwrap(),
-        MerchantStatus::Frozen,
-        "fraud",
-        &tester(),
-        scene.now(),
-    )
-    .await
-    .unwrap();
+    let call = Call {
+        office: &office(),
+        ledger: &scene.ledger,
+        actor: &tester(),
+        now: scene.now(),
+    };
+    let (frozen, status) = ("frozen".parse().unwrap(), MerchantStatus::Frozen);
+    let done = onboarding::set_status(pool, call, &frozen, status, "fraud").await;
+    done.unwrap();
     let to = |merchant: &str, amount| NewPayout {
         merchant: merchant.parse().unwrap(),
         ..new("k", amount)
@@ -169,4 +166,22 @@ async fn asked_for_at_once_by_many_funds_go_out_once() {
     assert_eq!(refused, 4);
     assert_eq!(scene.available().await, 0);
     scene.assert_transit().await;
+}
+
+#[tokio::test]
+async fn the_same_key_at_once_is_the_same_payout_though_it_took_all_that_there_was() {
+    let scene = Scene::new().await;
+    let asked = new("k", FUNDS);
+    let mut first = scene.pool().begin().await.unwrap();
+    let (options, ledger, now) = (&scene.options, &scene.ledger, scene.now());
+    let made = aegis::payouts::request(&mut first, options, ledger, &asked, now).await;
+    let Requested::Now(payout) = made.unwrap() else {
+        panic!("it is new");
+    };
+    let commits = async {
+        scene.database.wait_until_blocked().await;
+        first.commit().await.unwrap();
+    };
+    let (second, ()) = tokio::join!(scene.ask(&asked), commits);
+    assert_eq!(second.unwrap(), Requested::Before(payout));
 }

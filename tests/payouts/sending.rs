@@ -199,19 +199,14 @@ async fn nothing_is_sent_to_a_merchant_that_was_frozen_in_the_meantime() {
         (MerchantStatus::Active, PayoutStatus::Sent),
     ] {
         let merchant = "acme".parse().unwrap();
-        let (office, ledger, now) = (office(), &scene.ledger, scene.now());
-        onboarding::set_status(
-            scene.pool(),
-            &office,
-            ledger,
-            &merchant,
-            status,
-            "why",
-            &tester(),
-            now,
-        )
-        .await
-        .unwrap();
+        let call = onboarding::Call {
+            office: &office(),
+            ledger: &scene.ledger,
+            actor: &tester(),
+            now: scene.now(),
+        };
+        let done = onboarding::set_status(scene.pool(), call, &merchant, status, "why").await;
+        done.unwrap();
         let payout = scene.go_on(&scene.read(payout.id).await).await;
         assert_eq!(payout.status, wanted);
     }

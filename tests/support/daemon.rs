@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,7 @@ use super::topic::settlements_of;
 #[derive(Clone)]
 pub(crate) struct Settings {
     variables: BTreeMap<&'static str, String>,
+    arguments: Vec<String>,
 }
 
 impl Settings {
@@ -29,6 +32,7 @@ impl Settings {
     pub(crate) fn new(database_url: &str) -> Self {
         let settings = Self {
             variables: BTreeMap::new(),
+            arguments: Vec::new(),
         };
         settings
             .with("DATABASE_URL", database_url)
@@ -54,6 +58,18 @@ impl Settings {
         self
     }
 
+    /// Without a variable.
+    pub(crate) fn without(mut self, variable: &str) -> Self {
+        self.variables.remove(variable);
+        self
+    }
+
+    /// With an argument on its command line.
+    pub(crate) fn with_argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
     /// Starts a daemon and waits until it serves.
     pub(crate) async fn start(&self) -> Daemon {
         self.spawn().serving().await
@@ -67,17 +83,40 @@ impl Settings {
         daemon
     }
 
+    /// Starts a daemon on a socket that the test holds, as systemd does, and waits until it serves.
+    pub(crate) async fn start_on(&self, socket: &TcpListener) -> Daemon {
+        // The id of the process has to stand in its environment, which only itself knows.
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\"",
+            ])
+            .arg(env!("CARGO_BIN_EXE_aegisd"))
+            .stdin(OwnedFd::from(
+                socket.try_clone().expect("a socket can be shared"),
+            ));
+        self.spawn_as(command, None).serving().await
+    }
+
     /// Starts a daemon that is expected to end by itself.
     pub(crate) fn spawn(&self) -> Daemon {
         self.spawn_heard_until(None)
     }
 
     fn spawn_heard_until(&self, last: Option<&'static str>) -> Daemon {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_aegisd"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aegisd"));
+        command
             .args(["--port", "0"])
+            .args(&self.arguments)
+            .stdin(Stdio::null());
+        self.spawn_as(command, last)
+    }
+
+    fn spawn_as(&self, mut command: Command, last: Option<&'static str>) -> Daemon {
+        let mut process = command
             .env_clear()
             .envs(&self.variables)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -128,6 +167,11 @@ impl Daemon {
         signal(&self.process, "-TERM");
     }
 
+    /// Asked to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        signal(&self.process, "-HUP");
+    }
+
     /// Whether the process is there.
     pub(crate) fn runs(&mut self) -> bool {
         self.process.try_wait().expect("it is ours").is_none()
@@ -160,6 +204,15 @@ impl Daemon {
             ),
             Err(_) => panic!("aegisd never said {message:?}:\n{}", self.log.tail()),
         }
+    }
+
+    /// Whether any line holds these words, in whatever place.
+    pub(crate) fn log_holds(&self, words: &str) -> bool {
+        self.log
+            .lines
+            .borrow()
+            .iter()
+            .any(|line| line.contains(words))
     }
 
     /// Whether a line with this message is there.

@@ -27,7 +27,8 @@ async fn an_untouched_ledger_is_clean_and_counted() {
             ("versions", 13),
             ("hash_chain", 13),
             ("references", 13),
-            ("outbox", 5)
+            ("outbox", 5),
+            ("payouts", 0)
         ]
     );
 }

@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod requery;
 mod resolve;
+mod run;
 mod show;
 
 use uuid::Uuid;
@@ -13,7 +14,6 @@ use super::exit::{Exit, Failure};
 use super::output::{Cell, Column, Record, Tone};
 use crate::payouts::{Options, PayoutError};
 use crate::psp::{Paystack, PaystackOptions, paystack};
-use crate::resilience::breaker::BreakerOptions;
 use crate::view::PayoutView;
 
 /// Connections of one verb.
@@ -41,12 +41,19 @@ pub(super) enum Command {
     Requery(requery::Args),
     /// Decide how a payout ended, with a reason
     Resolve(resolve::Args),
+    /// Payout runs: many payouts under one key, which cron may start twice
+    #[command(subcommand)]
+    Run(run::Command),
 }
 
 impl Command {
     /// See [`super::Command::stops_itself`].
     pub(super) fn stops_itself(&self) -> bool {
-        matches!(self, Self::Create(_) | Self::Requery(_) | Self::Resolve(_))
+        match self {
+            Self::Run(command) => command.stops_itself(),
+            Self::Create(_) | Self::Requery(_) | Self::Resolve(_) => true,
+            Self::List(_) | Self::Show(_) => false,
+        }
     }
 }
 
@@ -57,6 +64,7 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Show(args) => show::run(context, &args).await,
         Command::Requery(args) => requery::run(context, &args).await,
         Command::Resolve(args) => resolve::run(context, &args).await,
+        Command::Run(command) => run::run(context, command).await,
     }
 }
 
@@ -68,13 +76,9 @@ fn options(context: &Context) -> Options {
 /// The PSP.
 fn psp(context: &Context) -> anyhow::Result<Paystack> {
     let config = context.config();
-    let Some(mut options) = PaystackOptions::from_config(&config.paystack) else {
+    let Some(options) = PaystackOptions::from_config(&config.paystack) else {
         let message = "no PSP is configured: set PAYSTACK_SECRET_KEY";
         return Err(Failure::Usage(message.to_owned()).into());
-    };
-    options.breaker = BreakerOptions {
-        failures_max: config.breaker.failures_max,
-        open: config.breaker.open,
     };
     Paystack::new(options).map_err(|error| Failure::Usage(error.to_string()).into())
 }

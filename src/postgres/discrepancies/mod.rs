@@ -86,7 +86,7 @@ pub struct Sum {
 pub struct Finding<'a> {
     /// What is amiss.
     pub class: Class,
-    /// Who found it: `webhook`, `query` or `reconciliation`.
+    /// Who found it: `webhook`, `query` or `reconciliation`. The same finding by another is the same.
     pub source: &'a str,
     /// What tells this finding from others of its class: the same again is the same finding.
     pub identity: &'a str,
@@ -117,7 +117,7 @@ pub async fn open(
     now: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let mut hash = Sha256::new();
-    for part in [finding.class.as_str(), finding.source, finding.identity] {
+    for part in [finding.class.as_str(), finding.identity] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }

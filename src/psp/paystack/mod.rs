@@ -362,6 +362,10 @@ impl Psp for Paystack {
         .await
     }
 
+    fn signature_header(&self) -> &'static str {
+        SIGNATURE_HEADER
+    }
+
     fn webhook(&self, body: &[u8], signature: Option<&str>) -> Result<WebhookEvent, WebhookError> {
         webhook::read(&self.shared.secret_key, body, signature)
     }

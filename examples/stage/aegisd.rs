@@ -20,42 +20,48 @@ const STOP: Duration = Duration::from_secs(40);
 pub(crate) struct Aegisd {
     program: PathBuf,
     bus: &'static str,
-    topic: String,
+    /// Settings beside its address and its bus.
+    environment: Vec<(&'static str, String)>,
     pub log: PathBuf,
     child: Option<Child>,
-    /// `host:port`, once it has started.
-    address: Option<String>,
+    /// Where it listens; 0 takes any free one.
+    port: u16,
+    /// Whether it has run before.
+    is_known: bool,
 }
 
 impl Aegisd {
     /// Not started yet.
-    pub(crate) fn new(program: PathBuf, bus: &'static str, topic: &str, log: PathBuf) -> Self {
+    pub(crate) fn new(
+        program: PathBuf,
+        bus: &'static str,
+        environment: Vec<(&'static str, String)>,
+        log: PathBuf,
+        port: u16,
+    ) -> Self {
         Self {
             program,
             bus,
-            topic: topic.to_owned(),
+            environment,
             log,
             child: None,
-            address: None,
+            port,
+            is_known: false,
         }
     }
 
-    /// Starts it on a free port, or on the one that it had, and waits until it serves.
+    /// Starts it on its port, or on any free one that it then keeps, and waits until it serves.
     pub(crate) async fn start(&mut self) -> Result<String> {
-        let port = self
-            .address
-            .as_deref()
-            .and_then(|address| address.rsplit_once(':'));
-        let port = port.map_or("0", |(_, port)| port).to_owned();
-        let log = match self.address {
-            None => File::create(&self.log),
-            Some(_) => File::options().append(true).open(&self.log),
+        let log = match self.is_known {
+            false => File::create(&self.log),
+            true => File::options().append(true).open(&self.log),
         };
         let log = log.with_context(|| format!("{} can't be written", self.log.display()))?;
         let logged_before = log.metadata()?.len();
         let child = Command::new(&self.program)
-            .args(["--host", "127.0.0.1", "--port", &port, "--bus", self.bus])
-            .env("KAFKA_TOPIC_TRANSACTIONS", &self.topic)
+            .args(["--host", "127.0.0.1", "--bus", self.bus])
+            .args(["--port", &self.port.to_string()])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("LOG_FORMAT", "json")
             // Not a line for each of tens of thousands of requests.
             .env("RUST_LOG", "info,aegis::request=warn")
@@ -69,7 +75,11 @@ impl Aegisd {
         self.child =
             Some(child.with_context(|| format!("{} can't be run", self.program.display()))?);
         let address = self.serving(logged_before).await?;
-        self.address = Some(address.clone());
+        let port = address
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        self.port = port.with_context(|| format!("aegisd serves at {address}"))?;
+        self.is_known = true;
         Ok(address)
     }
 

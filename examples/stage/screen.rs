@@ -8,7 +8,7 @@ use indicatif::{
     MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle,
 };
 
-use crate::money::grouped;
+use super::numbers::grouped;
 
 /// How a text is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,13 @@ pub(crate) enum Tone {
 pub(crate) struct Screen {
     /// Whether standard output takes colours.
     pub color: bool,
+    /// Who talks.
+    program: &'static str,
     bars: MultiProgress,
 }
 
 impl Screen {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(program: &'static str) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let target = if std::io::stderr().is_terminal() {
@@ -38,6 +40,7 @@ impl Screen {
         };
         Self {
             color: std::io::stdout().is_terminal() && !no_color && !dumb,
+            program,
             bars: MultiProgress::with_draw_target(target),
         }
     }
@@ -65,7 +68,7 @@ impl Screen {
 
     /// Tells of a failure, on standard error.
     pub(crate) fn fail(&self, message: &str) {
-        let label = self.paint(Tone::Bad, "marketplace:");
+        let label = self.paint(Tone::Bad, &format!("{}:", self.program));
         self.bars
             .suspend(|| drop(writeln!(std::io::stderr(), "{label} {message}")));
     }

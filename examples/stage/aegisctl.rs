@@ -1,5 +1,4 @@
-//! The operators' tool as a child process: it brings the schema up, tells what waits in the
-//! outbox, and verifies the ledger.
+//! The operators' tool as a child process.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -8,8 +7,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::money::Currency;
-
 /// Something was found wrong: an answer, not a failure.
 const FOUND_WRONG: i32 = 4;
 
@@ -17,6 +14,8 @@ const FOUND_WRONG: i32 = 4;
 pub(crate) struct Aegisctl {
     program: PathBuf,
     ledger: String,
+    /// Settings for it.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What `ledger verify` said.
@@ -41,9 +40,17 @@ pub(crate) struct Check {
 }
 
 impl Aegisctl {
-    pub(crate) fn new(program: PathBuf, ledger: &str) -> Self {
+    pub(crate) fn new(
+        program: PathBuf,
+        ledger: &str,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
         let ledger = ledger.to_owned();
-        Self { program, ledger }
+        Self {
+            program,
+            ledger,
+            environment,
+        }
     }
 
     /// Brings the database to the programs' schema.
@@ -57,60 +64,34 @@ impl Aegisctl {
 
     /// Whether any of the ledger's events still waits for the bus.
     pub(crate) async fn events_wait(&self) -> Result<bool> {
-        let args = [
-            "--ledger",
-            &self.ledger,
-            "-q",
-            "-o",
-            "jsonl",
-            "outbox",
-            "list",
-            "--limit",
-            "1",
-        ];
-        let output = self.run(&args).await?;
+        let output = self
+            .run(&["-q", "-o", "jsonl", "outbox", "list", "--limit", "1"])
+            .await?;
         if !output.status.success() {
             bail!("aegisctl outbox list: {}", said(&output));
         }
         Ok(!output.stdout.is_empty())
     }
 
-    /// How many of the ledger's events still wait for the bus, by currency.
-    pub(crate) async fn waiting_events(&self) -> Result<[u64; 3]> {
-        let args = [
-            "--ledger",
-            &self.ledger,
-            "-o",
-            "jsonl",
-            "outbox",
-            "list",
-            "--all",
-        ];
-        let output = self.run(&args).await?;
+    /// The ledger's events that still wait for the bus.
+    pub(crate) async fn waiting_events(&self) -> Result<Vec<Value>> {
+        let output = self
+            .run(&["-o", "jsonl", "outbox", "list", "--all"])
+            .await?;
         if !output.status.success() {
             bail!("aegisctl outbox list: {}", said(&output));
         }
-        let mut waiting = [0; 3];
-        for line in output
-            .stdout
-            .split(|&byte| byte == b'\n')
+        let lines = output.stdout.split(|&byte| byte == b'\n');
+        let events: serde_json::Result<_> = lines
             .filter(|line| !line.is_empty())
-        {
-            let event: Value = serde_json::from_slice(line).context("aegisctl outbox list")?;
-            let code = event["payload"]["entries"][0]["currency"]
-                .as_str()
-                .unwrap_or_default();
-            let currency = Currency::from_code(code)
-                .with_context(|| format!("an event in the outbox is of the currency {code:?}"))?;
-            waiting[currency.index()] += 1;
-        }
-        Ok(waiting)
+            .map(serde_json::from_slice)
+            .collect();
+        events.context("aegisctl outbox list")
     }
 
     /// Verifies the ledger, every entry of it.
     pub(crate) async fn verify(&self) -> Result<Verification> {
-        let args = ["ledger", "verify", "--ledger", &self.ledger, "-o", "json"];
-        let output = self.run(&args).await?;
+        let output = self.run(&["ledger", "verify", "-o", "json"]).await?;
         if !output.status.success() && output.status.code() != Some(FOUND_WRONG) {
             bail!("aegisctl ledger verify: {}", said(&output));
         }
@@ -119,12 +100,19 @@ impl Aegisctl {
         read(&report).with_context(|| format!("aegisctl ledger verify said {report}"))
     }
 
-    async fn run(&self, args: &[&str]) -> Result<Output> {
-        let output = Command::new(&self.program)
+    /// The tool with these arguments, on the ledger.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
             .args(args)
-            .kill_on_drop(true)
-            .output()
-            .await;
+            .env("AEGIS_LEDGER", &self.ledger)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, args: &[&str]) -> Result<Output> {
+        let output = self.command(args).output().await;
         output.with_context(|| format!("{} can't be run", self.program.display()))
     }
 }
