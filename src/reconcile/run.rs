@@ -98,61 +98,110 @@ pub async fn run(
         psp: source.psp(),
     };
     let mut transaction = conn.begin().await?;
-    if !lines::begin(&mut transaction, ledger.id, wallet).await? {
-        let wallet = wallet.to_owned();
-        return Err(ReconcileError::Busy { wallet });
-    }
-    let reading = read(&mut transaction, statement).await?;
-    let span = statement.span().or(reading.span);
-    let covers = span.and_then(|(first, last)| {
-        let (from, to) = (between.0.unwrap_or(first), between.1.unwrap_or(last));
-        (from <= to).then_some((from, to))
-    });
-    let id = Uuid::now_v7();
-    let known = lines::known(&mut transaction, &scope).await?;
-    lines::matched(&mut transaction, &scope).await?;
-    let fees = book_fees(&mut transaction, options, ledger, &scope, id, now).await?;
-    let tally = lines::tally(&mut transaction).await?;
-    lines::write(&mut transaction, &scope, id).await?;
-    let keys = statement.format().covers();
-    lines::open(&mut transaction, &scope, id, covers, keys, now).await?;
-    lines::resolve_matched(&mut transaction, &scope, now).await?;
-    let told = news::tell_changes(&mut transaction, options, ledger, &scope, id, now).await?;
-    let run = Reconciliation {
-        id,
-        wallet: wallet.to_owned(),
-        format: statement.format().to_string(),
-        file_name: file_name.chars().take(255).collect(),
-        file_hash: statement.hash(),
-        covers,
-        lines: reading.lines,
-        known,
-        pending: reading.pending,
-        broken: reading.broken_count,
-        matched: tally.matched,
-        opened: told.opened,
-        resolved: told.resolved,
-        started_by: actor.name.clone(),
-        started_at: now,
-        finished_at: OffsetDateTime::now_utc(),
-    };
-    lines::insert(&mut transaction, ledger.id, &run).await?;
-    news::tell_finished(&mut transaction, options, ledger, &run, now).await?;
-    let deed = Deed {
-        at: now,
+    let about = About {
+        options,
+        ledger,
+        scope: &scope,
         actor,
-        action: "reconciliation.run",
-        target: &format!("reconciliation:{}/{id}", ledger.name),
-        reason: None,
-        detail: Some(&serde_json::json!({"wallet": wallet, "file": run.file_name})),
+        now,
     };
-    audit::record(&mut transaction, deed).await?;
-    transaction.commit().await?;
-    Ok(Report {
-        run,
-        fees,
-        broken: reading.broken,
-    })
+    let report = about
+        .reconcile(&mut transaction, file_name, statement, between)
+        .await;
+    // Not left to whoever takes the connection next: it holds the lock of the wallet's statements.
+    match report {
+        Ok(report) => {
+            transaction.commit().await?;
+            Ok(report)
+        }
+        Err(error) => {
+            transaction.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// What stays the same during a run.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    options: &'a Options,
+    ledger: &'a Ledger,
+    scope: &'a Scope<'a>,
+    actor: &'a Actor,
+    now: OffsetDateTime,
+}
+
+impl About<'_> {
+    async fn reconcile(
+        self,
+        conn: &mut PgConnection,
+        file_name: &str,
+        statement: &mut Statement,
+        between: (Option<OffsetDateTime>, Option<OffsetDateTime>),
+    ) -> Result<Report, ReconcileError> {
+        let Self {
+            options,
+            ledger,
+            scope,
+            actor,
+            now,
+        } = self;
+        let wallet = scope.wallet;
+        if !lines::begin(conn, ledger.id, wallet).await? {
+            let wallet = wallet.to_owned();
+            return Err(ReconcileError::Busy { wallet });
+        }
+        let reading = read(conn, statement).await?;
+        let span = statement.span().or(reading.span);
+        let covers = span.and_then(|(first, last)| {
+            let (from, to) = (between.0.unwrap_or(first), between.1.unwrap_or(last));
+            (from <= to).then_some((from, to))
+        });
+        let id = Uuid::now_v7();
+        let known = lines::known(conn, scope).await?;
+        lines::matched(conn, scope).await?;
+        let fees = book_fees(conn, options, ledger, scope, id, now).await?;
+        let tally = lines::tally(conn).await?;
+        lines::write(conn, scope, id).await?;
+        let keys = statement.format().covers();
+        lines::open(conn, scope, id, covers, keys, now).await?;
+        lines::resolve_matched(conn, scope, now).await?;
+        let told = news::tell_changes(conn, options, ledger, scope, id, now).await?;
+        let run = Reconciliation {
+            id,
+            wallet: wallet.to_owned(),
+            format: statement.format().to_string(),
+            file_name: file_name.chars().take(255).collect(),
+            file_hash: statement.hash(),
+            covers,
+            lines: reading.lines,
+            known,
+            pending: reading.pending,
+            broken: reading.broken_count,
+            matched: tally.matched,
+            opened: told.opened,
+            resolved: told.resolved,
+            started_by: actor.name.clone(),
+            started_at: now,
+            finished_at: OffsetDateTime::now_utc(),
+        };
+        lines::insert(conn, ledger.id, &run).await?;
+        news::tell_finished(conn, options, ledger, &run, now).await?;
+        let deed = Deed {
+            at: now,
+            actor,
+            action: "reconciliation.run",
+            target: &format!("reconciliation:{}/{id}", ledger.name),
+            reason: None,
+            detail: Some(&serde_json::json!({"wallet": wallet, "file": run.file_name})),
+        };
+        audit::record(conn, deed).await?;
+        Ok(Report {
+            run,
+            fees,
+            broken: reading.broken,
+        })
+    }
 }
 
 async fn read(

@@ -86,13 +86,16 @@ pub async fn resolve_matched(
          SET status = 'resolved', resolved_by = $3, resolved_at = $4,
              reason = CASE d.class WHEN 'missing_there'
                  THEN 'a later statement has it' ELSE 'the ledger has it by now' END
-         FROM (SELECT f.id AS line_id, f.transaction_id FROM pg_temp.fresh f
-               WHERE f.match IN ('reference', 'day', 'near', 'many', 'netted')
+         FROM (SELECT f.id AS line_id, f.transaction_id,
+                      f.match NOT IN ('differs', 'duplicate')
+                          AND (f.class IS NULL OR f.class = 'late') AS agrees
+               FROM pg_temp.fresh f WHERE f.match IS NOT NULL
                UNION ALL
-               SELECT m.line_id, m.transaction_id FROM pg_temp.many m) f
+               SELECT m.line_id, m.transaction_id, false FROM pg_temp.many m) f
          WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.source = 'reconciliation'
            AND d.status <> 'resolved'
-           AND ((d.class IN ('missing_here', 'amount', 'currency') AND d.line_id = f.line_id)
+           AND ((d.class IN ('missing_here', 'amount', 'currency') AND d.line_id = f.line_id
+                 AND f.agrees)
              OR (d.class = 'missing_there' AND d.subject_kind = 'transaction'
                  AND d.subject_id = f.transaction_id))",
     )
