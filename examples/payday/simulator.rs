@@ -139,7 +139,7 @@ impl Simulator {
     pub(crate) async fn dispute(&self, reference: &str, amount: i64) -> Result<u64> {
         let body = json!({"reference": reference, "amount": amount});
         let answer = self.ask(Method::POST, "disputes", Some(&body)).await?;
-        let id = answer["data"]["id"].as_u64();
+        let id = answer["id"].as_u64();
         id.with_context(|| format!("the simulator answers {answer}"))
     }
 
