@@ -29,5 +29,6 @@ pub mod settlement;
 pub mod simulator;
 pub mod telemetry;
 pub mod terms;
+pub mod trace;
 pub mod verify;
 pub mod view;

@@ -10,6 +10,7 @@ mod payouts;
 mod refunds;
 mod replays;
 mod settlements;
+mod trace;
 
 use std::num::ParseIntError;
 
@@ -36,6 +37,7 @@ pub use settlements::{
     DuePeriodView, DueReserveView, ReserveView, SettlementFailedView, SettlementLeftView,
     SettlementRunView, SettlementView, SettlementWorkView,
 };
+pub use trace::{MomentView, ThingView, TraceView};
 
 /// Bytes in hexadecimal.
 #[must_use]

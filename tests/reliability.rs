@@ -1,13 +1,21 @@
-//! `docs/reliability.md` says which test shows what; here it is held to that.
+//! `docs/reliability.md` and `docs/regressions.md` say which test shows what; here they are held to
+//! that.
 #![expect(clippy::unwrap_used, reason = "tests state what must hold")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// Both pages.
+fn pages() -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let pages = ["reliability.md", "regressions.md"];
+    let texts = pages.map(|page| std::fs::read_to_string(docs.join(page)).unwrap());
+    texts.join("\n")
+}
+
 /// The tests that the tables name: the names in their last column.
 fn named() -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = pages();
     let rows = text.lines().filter(|line| line.starts_with("| "));
     let last = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
     let names = last.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned));
@@ -58,8 +66,7 @@ fn every_test_that_the_table_names_exists() {
 
 #[test]
 fn every_row_names_a_test() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = pages();
     let rows = text.lines().filter(|line| line.starts_with("| "));
     let mut rows = rows.filter(|row| !row.starts_with("| fault "));
     let bare = rows.find(|row| !row.trim_end().ends_with("` |"));

@@ -5,10 +5,9 @@ use std::fmt::Display;
 
 use anyhow::{Context, Result};
 
-use crate::api::{Answer, Payment};
+use crate::api::Answer;
 use crate::money::Currency;
 use crate::money_in::Asked;
-use crate::psp::Psp;
 use crate::stage::aegisctl::Verification;
 use crate::story::Order;
 use crate::tool;

@@ -167,7 +167,7 @@ fn merchant(rank: usize, name: String, rng: &mut Rng) -> Merchant {
             fee_returned: rng.bool(),
             penalty: if rng.bool() { rng.i64(1..=2_000) } else { 0 },
             // With one of three what is beyond zero is owed.
-            below_zero_max: if rank % 3 == 0 { 0 } else { some },
+            below_zero_max: if rank.is_multiple_of(3) { 0 } else { some },
         },
         daily: rank % 7 != 6,
         payout_minimum: rng.i64(0..=5_000),

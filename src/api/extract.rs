@@ -63,6 +63,17 @@ impl FromRequestParts<ApiState> for MerchantSegment {
     }
 }
 
+/// Whatever the path names, as text.
+pub(super) struct ReferenceSegment(pub String);
+
+impl FromRequestParts<ApiState> for ReferenceSegment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        path_segment(parts, state, "reference").await.map(Self)
+    }
+}
+
 /// The PSP that the path names, as text.
 pub(super) struct PspSegment(pub String);
 

@@ -54,6 +54,7 @@ kinds! {
     NOT_FOUND = 404 "not_found" "There is nothing at this path";
     LEDGER_NOT_FOUND = 404 "ledger_not_found" "There is no such ledger";
     WALLET_NOT_FOUND = 404 "wallet_not_found" "There is no such wallet";
+    NOTHING_FOUND = 404 "nothing_found" "Nothing is known by this name";
     TRANSACTION_NOT_FOUND = 404 "transaction_not_found" "There is no such transaction";
     DEAD_LETTER_NOT_FOUND = 404 "dead_letter_not_found" "There is no such dead letter";
     REPLAY_NOT_FOUND = 404 "replay_not_found" "There is no such replay";

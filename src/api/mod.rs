@@ -34,6 +34,7 @@ mod respond;
 pub mod schema;
 mod settlements;
 mod state;
+mod trace;
 mod transactions;
 mod transfers;
 mod values;
@@ -71,6 +72,7 @@ pub fn router(state: ApiState) -> Router {
             get(transactions::list).merge(writing(at, transactions::post)),
         )
         .route("/transactions/{id}", get(transactions::show))
+        .route("/trace/{reference}", get(trace::show))
         .nest("/merchants", merchants(at))
         .route(
             "/payouts",

@@ -14,7 +14,7 @@ use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
     dead_letters, entries, ledgers, merchants, payments, payouts, probes, refunds, replays,
-    settlements, transactions, transfers, wallets, webhooks,
+    settlements, trace, transactions, transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -39,6 +39,7 @@ use crate::ledger::RejectionCode;
         transactions::post,
         transactions::list,
         transactions::show,
+        trace::show,
         merchants::create,
         merchants::list,
         merchants::show,
@@ -82,6 +83,7 @@ use crate::ledger::RejectionCode;
         (name = "wallets", description = "Who holds what, and how it came about."),
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
+        (name = "trace", description = "All that is known of money, wherever it is on its way."),
         (name = "merchants", description = "Whose money it is, and what was agreed with them."),
         (name = "payments", description = "Money in through a PSP."),
         (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
@@ -267,6 +269,7 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (422, "merchant_not_found") if settles => true,
         (_, "settlement_not_found") => path.contains("/settlements/{id}"),
         (_, "payout_not_found") => is_payout,
+        (_, "nothing_found") => path.contains("/trace/"),
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
         (_, "refund_not_found") => is_refund,
         (_, "payment_not_paid" | "payment_disputed" | "refund_exceeds_payment") => makes_refund,

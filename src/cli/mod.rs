@@ -29,6 +29,7 @@ mod settlement;
 mod shell;
 mod simulator;
 mod status;
+mod trace;
 mod transfer;
 mod wallet;
 mod when;
@@ -148,6 +149,8 @@ enum Command {
     /// A PSP to test with
     #[command(subcommand)]
     Simulator(simulator::Command),
+    /// Follow money: all that is known of a reference, in order of time
+    Trace(trace::Args),
     /// Every dependency on one screen
     Status(status::Args),
     /// The configuration in effect
@@ -307,6 +310,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Payout(command) => payout::run(context, command).await,
         Command::Refund(command) => refund::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
+        Command::Trace(args) => trace::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Config(command) => config::run(context, &command),
         Command::Bench(command) => bench::run(context, command).await,

@@ -58,9 +58,9 @@ pub struct Refused {
     pub detail: String,
 }
 
-impl Refused {
-    fn new(code: &'static str, detail: String) -> Created {
-        Created::Rejected(Self { code, detail })
+impl Created {
+    fn rejected(code: &'static str, detail: String) -> Self {
+        Self::Rejected(Refused { code, detail })
     }
 }
 
@@ -95,7 +95,7 @@ async fn decide(
     }
     if new.amount <= 0 {
         let detail = format!("The amount is {}: a payment is of 1 or more.", new.amount);
-        return Ok(Refused::new("amount_not_positive", detail));
+        return Ok(Created::rejected("amount_not_positive", detail));
     }
     let NewPayment {
         merchant, currency, ..
@@ -103,18 +103,18 @@ async fn decide(
     // Held still, so that a payment is never made after the merchant was frozen.
     let Some(found) = merchants::hold_still(conn, ledger.id, merchant).await? else {
         let detail = format!("There is no merchant {merchant} in ledger {}.", ledger.name);
-        return Ok(Refused::new("merchant_not_found", detail));
+        return Ok(Created::rejected("merchant_not_found", detail));
     };
     if found.status == MerchantStatus::Frozen {
         let detail = format!("The merchant {merchant} is frozen: it takes no payments.");
-        return Ok(Refused::new("merchant_frozen", detail));
+        return Ok(Created::rejected("merchant_frozen", detail));
     }
     let terms = merchants::terms_now(conn, ledger.id, merchant, *currency).await?;
     let Some(agreed) = terms else {
         let detail = format!(
             "The merchant {merchant} has agreed on no terms in {currency}: agree on them first."
         );
-        return Ok(Refused::new("currency_not_agreed", detail));
+        return Ok(Created::rejected("currency_not_agreed", detail));
     };
     let id = Uuid::now_v7();
     let own = id.to_string();
@@ -133,7 +133,7 @@ async fn decide(
              one, or none.",
             options.psp
         );
-        return Ok(Refused::new("reference_taken", detail));
+        return Ok(Created::rejected("reference_taken", detail));
     }
     let charge = agreed.terms.fee().charge(new.amount);
     let row = NewRow {
@@ -180,7 +180,7 @@ async fn before(
                 "The key {} stands for payment {}, which is another one: write a new key.",
                 new.key, payment.id
             );
-            Refused::new("idempotency_key_reused", detail)
+            Created::rejected("idempotency_key_reused", detail)
         }
     }))
 }

@@ -65,6 +65,11 @@ pub async fn request(
         house::payouts_in_transit(),
     );
     let wallets = payouts::lock_wallets(conn, ledger.id, &paying, &transit, new.currency).await?;
+    // The same request may have come in at the same time, and have had the money by now: it must
+    // not be told that there is none.
+    if let Some(before) = payouts::by_key(conn, ledger.id, new.key.as_str()).await? {
+        return same_or_reused(conn, ledger, new, before, &hash).await;
+    }
     if let Some(frozen) = wallets.iter().find(|w| w.status == WalletStatus::Frozen) {
         return Ok(rejected(
             RejectionCode::WalletFrozen.as_str(),

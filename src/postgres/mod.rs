@@ -23,6 +23,7 @@ pub mod refunds;
 pub mod retries;
 pub mod settlement_gate;
 pub mod settlements;
+pub mod trace;
 mod transact;
 pub mod transactions;
 pub mod verify;

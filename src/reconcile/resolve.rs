@@ -127,7 +127,6 @@ pub fn not_found(ledger: &Ledger, id: i64) -> ReconcileError {
 /// # Errors
 /// [`ReconcileError::Refused`] with `discrepancy_not_found`, `discrepancy_resolved`, or the code of
 /// the rule that the legs break.
-#[expect(clippy::too_many_arguments, reason = "each is one thing that was said")]
 pub async fn propose(
     pool: &PgPool,
     ledger: &Ledger,

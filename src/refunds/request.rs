@@ -71,6 +71,10 @@ pub async fn request(
         ));
     }
     let mut case = Case::open(conn, options, ledger, new.payment_id, now).await?;
+    // The same request may have come in at the same time, and be what left nothing to refund.
+    if let Some((before, of)) = refunds::by_key(conn, ledger.id, new.key.as_str()).await? {
+        return Ok(same_or_reused(new, before, of == hash));
+    }
     let amount = match amount(&case, new) {
         Ok(amount) => amount,
         Err((code, detail)) => return Ok(rejected(code, detail)),

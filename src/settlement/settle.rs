@@ -1,6 +1,6 @@
 //! One period of one merchant and currency.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -15,6 +15,9 @@ use crate::postgres::outbox::{self, News};
 use crate::postgres::settlements::{self, Due, Part, Reserve, Settlement};
 use crate::postgres::{atomically, merchants, settlement_gate};
 use crate::view::SettlementView;
+
+/// How many payments a statement takes.
+const PAYMENTS_AT_A_TIME: i64 = 20_000;
 
 /// What settling a period would come to.
 #[derive(Clone, Debug)]
@@ -70,7 +73,7 @@ async fn within(
         return Ok(None);
     };
     let id = Uuid::now_v7();
-    let parts = settlements::sweep(conn, ledger.id, due, id, now).await?;
+    let parts = sweep(conn, ledger, due, id, now).await?;
     let agreed = agreed(conn, ledger, due, &parts).await?;
     let (merchant, currency) = (&due.merchant, due.currency);
     let standing = standing(conn, ledger, merchant, currency, Lock::Yes).await?;
@@ -156,6 +159,45 @@ pub(super) async fn preview(
         matured_at,
         split,
     }))
+}
+
+/// Takes a period's payments in one transaction, so many at a time that no statement takes long.
+async fn sweep(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    due: &Due,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<Vec<Part>, SettlementError> {
+    let mut parts: BTreeMap<i32, Part> = BTreeMap::new();
+    loop {
+        let taken = settlements::sweep(conn, ledger.id, due, id, now, PAYMENTS_AT_A_TIME).await?;
+        let payments: i64 = taken.iter().map(|part| part.payments).sum();
+        for part in taken {
+            let version = part.terms_version;
+            let whole = match parts.remove(&version) {
+                Some(before) => together(&before, &part).ok_or(SettlementError::TooLarge)?,
+                None => part,
+            };
+            parts.insert(version, whole);
+        }
+        if payments < PAYMENTS_AT_A_TIME {
+            return Ok(parts.into_values().collect());
+        }
+    }
+}
+
+fn together(one: &Part, other: &Part) -> Option<Part> {
+    Some(Part {
+        terms_version: one.terms_version,
+        payments: one.payments.checked_add(other.payments)?,
+        gross: one.gross.checked_add(other.gross)?,
+        fee: one.fee.checked_add(other.fee)?,
+        net: one.net.checked_add(other.net)?,
+        refunded: one.refunded.checked_add(other.refunded)?,
+        unsettled: one.unsettled.checked_add(other.unsettled)?,
+        matures_at: one.matures_at.max(other.matures_at),
+    })
 }
 
 fn sum(parts: &[Part], of: impl Fn(&Part) -> i64) -> Result<i64, SettlementError> {

@@ -36,8 +36,11 @@ async fn a_payment_is_written_with_its_reference_and_its_event_before_the_psp_he
     )
     .fetch_one(&scene.pool)
     .await
-    .unwrap_or_default();
-    assert!(!event.contains("ada@"), "{event}");
+    .unwrap();
+    assert!(
+        event.contains("order-1") && !event.contains("ada@"),
+        "{event}"
+    );
 }
 
 #[tokio::test]

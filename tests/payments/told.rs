@@ -141,3 +141,23 @@ async fn two_workers_at_once_credit_once() {
     assert_eq!(scene.balance("merchant:acme:pending").await, 40 * 975_000);
     assert_eq!(scene.fates().await, vec!["applied"; 40]);
 }
+
+#[tokio::test]
+async fn many_webhooks_are_handled_together() {
+    let mut scene = Scene::new().await;
+    scene.options.batch_webhooks_max = 100;
+    let count = 250;
+    for n in 0..count {
+        let reference = format!("order-{n}");
+        scene.created(&reference, 1_000_000).await;
+        scene
+            .arrives(&charge(n, &reference, 1_000_000, "NGN", Some(5)))
+            .await;
+    }
+    let mut batches = 0;
+    while scene.work().await > 0 {
+        batches += 1;
+    }
+    assert_eq!(batches, 3);
+    assert_eq!(scene.balance("merchant:acme:pending").await, 250 * 975_000);
+}

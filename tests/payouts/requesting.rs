@@ -167,3 +167,21 @@ async fn asked_for_at_once_by_many_funds_go_out_once() {
     assert_eq!(scene.available().await, 0);
     scene.assert_transit().await;
 }
+
+#[tokio::test]
+async fn the_same_key_at_once_is_the_same_payout_though_it_took_all_that_there_was() {
+    let scene = Scene::new().await;
+    let asked = new("k", FUNDS);
+    let mut first = scene.pool().begin().await.unwrap();
+    let (options, ledger, now) = (&scene.options, &scene.ledger, scene.now());
+    let made = aegis::payouts::request(&mut first, options, ledger, &asked, now).await;
+    let Requested::Now(payout) = made.unwrap() else {
+        panic!("it is new");
+    };
+    let commits = async {
+        scene.database.wait_until_blocked().await;
+        first.commit().await.unwrap();
+    };
+    let (second, ()) = tokio::join!(scene.ask(&asked), commits);
+    assert_eq!(second.unwrap(), Requested::Before(payout));
+}

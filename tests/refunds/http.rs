@@ -116,6 +116,21 @@ async fn asked_for_it_is_there_and_a_repeat_is_answered_the_same() {
 }
 
 #[tokio::test]
+async fn the_examples_of_the_description_are_taken() {
+    let scene = Scene::new().await;
+    let (api, payment) = (Api::on(&scene), scene.paid("p", 2 * AMOUNT).await);
+    let request = Request::get("/openapi.json").body(Body::empty()).unwrap();
+    let document = api.send(request).await.body;
+    let example = |name: &str| document["components"]["schemas"][name]["example"].clone();
+    let path = format!("/payments/{}/refunds", payment.id);
+    let made = api.post(&path, "k", example("RefundRequest")).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let path = format!("/refunds/{}/resolve", made.body["id"].as_str().unwrap());
+    let decided = api.post(&path, "r", example("RefundResolveRequest")).await;
+    assert_eq!(decided.status, 200, "{}", decided.body);
+}
+
+#[tokio::test]
 async fn each_no_has_its_status_and_code() {
     let scene = Scene::new().await;
     let (api, payment) = (Api::on(&scene), scene.paid("p", AMOUNT).await);

@@ -64,7 +64,7 @@ impl Walk {
         match what % 12 {
             1..=3 => self.ask(&payment, part).await,
             4 => self.scene.simulator.arm(Armed {
-                call: Some(if which % 2 == 0 {
+                call: Some(if which.is_multiple_of(2) {
                     Call::Refund
                 } else {
                     Call::Refunds
@@ -167,7 +167,7 @@ impl Walk {
                 (answer["id"].as_u64().unwrap(), amount, None)
             }
             None => return,
-            Some((id, of)) if which % 2 == 0 && of <= left => {
+            Some((id, of)) if which.is_multiple_of(2) && of <= left => {
                 self.scene.own(&format!("/disputes/{id}/accept"), "").await;
                 (id, of, Some("merchant-accepted"))
             }

@@ -144,3 +144,28 @@ async fn rolled_back_by_the_caller_nothing_is_left_of_it() {
     assert!(scene.refunds(&payment).await.is_empty());
     scene.assert_sound().await;
 }
+
+#[tokio::test]
+async fn the_same_key_at_once_is_the_same_refund_though_it_left_nothing_to_refund() {
+    let scene = Scene::new().await;
+    let payment = scene.paid("p", AMOUNT).await;
+    let wanted = new(&payment, "k", None);
+    let mut first = scene.pool().begin().await.unwrap();
+    let made = request(
+        &mut first,
+        &scene.options,
+        &scene.ledger,
+        &wanted,
+        scene.now(),
+    )
+    .await;
+    let Requested::Now(refund) = made.unwrap() else {
+        panic!("it is new");
+    };
+    let commits = async {
+        scene.database.wait_until_blocked().await;
+        first.commit().await.unwrap();
+    };
+    let (second, ()) = tokio::join!(scene.ask(&wanted), commits);
+    assert_eq!(second, Requested::Before(refund));
+}

@@ -74,9 +74,7 @@ async fn many(scene: &Scene) -> (i64, i64) {
 async fn a_hundred_thousand_payments_are_settled_to_the_cent_in_one_commit() {
     let scene = Scene::new(&with(r#""reserve": {"basis_points": 1000, "days": 30}"#)).await;
     let (gross, net) = many(&scene).await;
-    let began = std::time::Instant::now();
     let settled = scene.settle(NEXT).await;
-    println!("settled in {:?}", began.elapsed());
     let [one] = &settled[..] else {
         panic!("one period: {settled:?}");
     };

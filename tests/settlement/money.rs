@@ -196,6 +196,7 @@ proptest! {
                 let [pending, available, reserve, owed] = scene.purses().await;
                 assert_eq!(pending, scene.unsettled().await);
                 assert_eq!(pending + available + reserve + owed, brought);
+                assert_eq!(scene.settled().await + pending, brought);
             }
         });
     }

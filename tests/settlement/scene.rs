@@ -123,6 +123,14 @@ impl Scene {
             .unwrap()
     }
 
+    /// What all settlements moved out of pending.
+    pub(crate) async fn settled(&self) -> i64 {
+        sqlx::query_scalar("SELECT coalesce(sum(amount), 0)::bigint FROM settlements")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
     /// What an unsettled payment gives back out of pending, more than it brought or not.
     pub(crate) async fn gives_back(&self, id: Uuid, amount: i64) {
         let mut transaction = self.pool.begin().await.unwrap();

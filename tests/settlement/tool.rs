@@ -1,6 +1,6 @@
 //! `aegisctl settlement`.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -46,6 +46,33 @@ async fn a_run_shows_what_is_due_settles_it_and_has_nothing_to_do_afterwards() {
         .json();
     assert_eq!(shown["amount"], 123_456);
     assert_eq!(shown["period"], "2026-11-20");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_in_the_middle_is_started_again_and_settles_once() {
+    let scene = Scene::new(PLAIN).await;
+    scene.paid(70, DAY).await;
+    let mut blocker = scene.database.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE settlements IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *blocker)
+        .await
+        .unwrap();
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_aegisctl"))
+        .env_clear()
+        .env("DATABASE_URL", scene.database.url())
+        .args(["-y", "settlement", "run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Its payments are taken and its transaction is posted: it writes the settlement.
+    scene.database.wait_until_blocked().await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    blocker.rollback().await.unwrap();
+    tool(&scene, &["-y", "settlement", "run"]).exits(0);
+    assert_eq!(scene.purses().await, [0, 70, 0, 0]);
+    assert_eq!(scene.events("aegis.settlement.released").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

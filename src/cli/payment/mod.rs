@@ -15,7 +15,6 @@ use crate::ledger::Ledger;
 use crate::payments::{Options, PaymentError};
 use crate::postgres::payments::{self, Payment};
 use crate::psp::{Paystack, PaystackOptions, paystack};
-use crate::resilience::breaker::BreakerOptions;
 use crate::view::PaymentView;
 
 #[derive(Debug, clap::Subcommand)]
@@ -139,20 +138,13 @@ impl PaymentArgs {
 
 /// The PSP of the configuration.
 fn psp(context: &Context) -> anyhow::Result<Paystack> {
-    let config = context.config();
-    let Some(options) = PaystackOptions::from_config(&config.paystack) else {
+    let Some(options) = PaystackOptions::from_config(&context.config().paystack) else {
         return Err(Failure::Usage(
             "psp_not_configured: there is no PSP to call: set PAYSTACK_SECRET_KEY".to_owned(),
         )
         .into());
     };
-    Ok(Paystack::new(PaystackOptions {
-        breaker: BreakerOptions {
-            failures_max: config.breaker.failures_max,
-            open: config.breaker.open,
-        },
-        ..options
-    })?)
+    Ok(Paystack::new(options)?)
 }
 
 fn options(context: &Context, ledger: &Ledger) -> Options {

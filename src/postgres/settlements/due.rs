@@ -172,9 +172,9 @@ pub async fn parts(conn: &mut PgConnection, ledger_id: i32, due: &Due) -> sqlx::
     .collect()
 }
 
-/// Takes all that a period brings out of its payments: they are of that settlement from now on, and
-/// nothing of them is unsettled. What they brought, by version of the terms. Whoever sends one of
-/// them back at the same time waits, and finds it settled.
+/// Takes what payments of a period bring out of at most `limit` of them: they are of that settlement
+/// from now on, and nothing of them is unsettled. What they brought, by version of the terms. Whoever
+/// sends one of them back at the same time waits, and finds it settled.
 ///
 /// # Errors
 /// Where the database fails.
@@ -184,6 +184,7 @@ pub async fn sweep(
     due: &Due,
     settlement_id: Uuid,
     now: OffsetDateTime,
+    limit: i64,
 ) -> sqlx::Result<Vec<Part>> {
     sqlx::query(concat!(
         "WITH taken AS (
@@ -191,7 +192,7 @@ pub async fn sweep(
              FROM payments
              WHERE ledger_id = $1 AND merchant = $2 AND currency = $3 AND period = $4
                AND paid_at IS NOT NULL AND settlement_id IS NULL
-             FOR NO KEY UPDATE
+             LIMIT $7 FOR NO KEY UPDATE
          ), settled AS (
              UPDATE payments p SET settlement_id = $5, unsettled = 0, updated_at = $6
              FROM taken t WHERE p.ledger_id = $1 AND p.id = t.id
@@ -206,6 +207,7 @@ pub async fn sweep(
     .bind(due.period)
     .bind(settlement_id)
     .bind(now)
+    .bind(limit)
     .fetch_all(conn)
     .await?
     .iter()
