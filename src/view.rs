@@ -7,6 +7,7 @@ mod merchants;
 mod payments;
 mod payout_runs;
 mod payouts;
+mod reconcile;
 mod refunds;
 mod replays;
 mod settlements;
@@ -31,6 +32,7 @@ pub use payments::PaymentView;
 pub(crate) use payments::day;
 pub use payout_runs::{PayoutRunItemView, PayoutRunView};
 pub use payouts::{PayoutAttemptView, PayoutDetailView, PayoutView};
+pub use reconcile::{ClearingPartView, ClearingView, DiscrepancyView, ReconciliationView};
 pub use refunds::RefundView;
 pub use replays::{LeftOutView, ReplayFailureView, ReplayGroupView, ReplayPlanView, ReplayView};
 pub use settlements::{

@@ -24,6 +24,7 @@ mod page;
 mod payment;
 mod payout;
 mod progress;
+mod reconcile;
 mod refund;
 mod settlement;
 mod shell;
@@ -146,6 +147,9 @@ enum Command {
     /// Dead letters: messages that could not be handled
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// Hold the ledger against what PSPs and banks say
+    #[command(subcommand)]
+    Reconcile(reconcile::Command),
     /// A PSP to test with
     #[command(subcommand)]
     Simulator(simulator::Command),
@@ -175,6 +179,7 @@ impl Command {
             Self::Ledger(command) => command.stops_itself(),
             Self::Transfer(command) => command.stops_itself(),
             Self::Dlq(command) => command.stops_itself(),
+            Self::Reconcile(command) => command.stops_itself(),
             Self::Payout(command) => command.stops_itself(),
             Self::Refund(command) => command.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
@@ -309,6 +314,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Dlq(command) => dlq::run(context, command).await,
         Command::Payout(command) => payout::run(context, command).await,
         Command::Refund(command) => refund::run(context, command).await,
+        Command::Reconcile(command) => reconcile::run(context, command).await,
         Command::Simulator(command) => simulator::run(context, command).await,
         Command::Trace(args) => trace::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,

@@ -33,8 +33,25 @@ pub struct Part {
     pub since: Option<OffsetDateTime>,
 }
 
+impl Standing {
+    /// What of the balance nothing accounts for, minor units.
+    #[must_use]
+    pub fn unexplained(&self) -> i64 {
+        let is_known = |part: &&Part| part.what != NOT_IN_STATEMENT;
+        let parts = self.parts.iter().filter(is_known);
+        parts.fold(self.balance, |rest, part| rest.saturating_sub(part.amount))
+    }
+
+    /// Whether all of it is accounted for, and nothing about it is disputed.
+    #[must_use]
+    pub fn is_explained(&self) -> bool {
+        let is_missing = |part: &Part| part.what == NOT_IN_STATEMENT;
+        self.unexplained() == 0 && self.discrepancies == 0 && !self.parts.iter().any(is_missing)
+    }
+}
+
 /// Entries that the statements of their time don't have.
-pub const NOT_IN_STATEMENT: &str = "not_in_statement";
+const NOT_IN_STATEMENT: &str = "not_in_statement";
 
 /// All clearing wallets of a ledger, in order of address and currency.
 ///
