@@ -19,6 +19,7 @@ mod idempotency;
 mod kinds;
 mod ledgers;
 mod openapi;
+mod payout_runs;
 mod payouts;
 mod posting;
 mod probes;
@@ -73,6 +74,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/payouts/{id}", get(payouts::show))
         .route("/payouts/{id}/requery", writing(at, payouts::requery))
         .route("/payouts/{id}/resolve", writing(at, payouts::resolve))
+        .nest("/payout-runs", payout_runs(at))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
@@ -90,6 +92,19 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), request::attend))
         .with_state(state)
+}
+
+fn payout_runs(at: &ApiState) -> Router<ApiState> {
+    Router::new()
+        .route(
+            "/",
+            get(payout_runs::list).merge(writing(at, payout_runs::start)),
+        )
+        .route("/{key}", get(payout_runs::show))
+        .route("/{key}/items", get(payout_runs::list_items))
+        .route("/{key}/approve", writing(at, payout_runs::approve))
+        .route("/{key}/resume", writing(at, payout_runs::resume))
+        .route("/{key}/cancel", writing(at, payout_runs::cancel))
 }
 
 /// Of all ledgers, or of the one that the path names.

@@ -13,7 +13,8 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, payouts, probes, replays, transactions, transfers, wallets,
+    dead_letters, entries, ledgers, payout_runs, payouts, probes, replays, transactions, transfers,
+    wallets,
 };
 use crate::ledger::RejectionCode;
 
@@ -43,6 +44,13 @@ use crate::ledger::RejectionCode;
         payouts::show,
         payouts::requery,
         payouts::resolve,
+        payout_runs::start,
+        payout_runs::list,
+        payout_runs::show,
+        payout_runs::list_items,
+        payout_runs::approve,
+        payout_runs::resume,
+        payout_runs::cancel,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -62,6 +70,7 @@ use crate::ledger::RejectionCode;
         (name = "transfers", description = "From one wallet to another."),
         (name = "transactions", description = "Many legs at once, and finding what was posted."),
         (name = "payouts", description = "Money out through a PSP."),
+        (name = "payout-runs", description = "Many payouts under one key."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -213,14 +222,29 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let is_payout = path.contains("/payouts/{id}");
     let makes_payout = writes && path.ends_with("/payouts");
     let resolves_payout = is_payout && path.ends_with("/resolve");
+    let is_run = path.contains("/payout-runs/{key}");
+    let starts_run = writes && path.ends_with("/payout-runs");
+    let goes_on = is_run && (path.ends_with("/approve") || path.ends_with("/resume"));
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
         (_, "payout_not_found") => is_payout,
+        (_, "payout_run_not_found") => is_run,
+        (_, "payout_run_key_reused" | "nothing_due") => starts_run,
+        (_, "list_changed" | "list_empty" | "list_too_long" | "merchant_repeated") => starts_run,
+        (_, "approver_is_starter") => is_run && path.ends_with("/approve"),
+        (_, "approval_needed") => is_run && path.ends_with("/resume"),
+        (_, "payout_run_cancelled") => goes_on,
+        (_, "nothing_to_cancel") => is_run && path.ends_with("/cancel"),
+        (_, "psp_not_configured") if writes && (starts_run || is_run) => true,
+        (_, "amount_not_positive" | "amount_too_large" | "currency_mismatch") if starts_run => true,
+        (_, "currency_unknown") if starts_run => true,
         (_, "psp_not_configured") => makes_payout || (writes && is_payout),
         (_, "payout_not_open" | "payout_not_sent" | "payout_being_sent") => resolves_payout,
-        (_, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => makes_payout,
-        (_, "recipient_missing" | "amount_below_minimum") => makes_payout,
+        (_, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => {
+            makes_payout || starts_run
+        }
+        (_, "recipient_missing" | "amount_below_minimum") => makes_payout || starts_run,
         (_, "amount_not_positive" | "insufficient_funds") if makes_payout => true,
         (_, "wallet_frozen") if makes_payout || (writes && is_payout) => true,
         (_, "ledger_not_found") => path.contains("{ledger}"),

@@ -14,6 +14,7 @@ use crate::cache::idempotency::Records;
 use crate::dlq::Replayer;
 use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
+use crate::payout_runs;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
@@ -52,6 +53,7 @@ pub struct ApiState {
     metrics: Option<Metrics>,
     records: Option<Records>,
     dispatch: Option<Dispatch<Paystack>>,
+    run_limits: payout_runs::Limits,
 }
 
 #[derive(Debug)]
@@ -90,6 +92,7 @@ impl ApiState {
             metrics: None,
             records: None,
             dispatch: None,
+            run_limits: payout_runs::Limits::default(),
         }
     }
 
@@ -100,6 +103,17 @@ impl ApiState {
             dispatch: Some(dispatch),
             ..self
         }
+    }
+
+    /// The same with limits above which payout runs wait for an approval.
+    #[must_use]
+    pub fn with_run_limits(self, run_limits: payout_runs::Limits) -> Self {
+        Self { run_limits, ..self }
+    }
+
+    /// The limits above which payout runs wait for an approval.
+    pub(super) fn run_limits(&self) -> payout_runs::Limits {
+        self.run_limits
     }
 
     /// Where payouts are asked for, where a PSP is configured.

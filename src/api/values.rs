@@ -13,6 +13,7 @@ use crate::ledger::{
     Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
 };
 use crate::merchant::MerchantId;
+use crate::payout_runs::RunKey;
 use crate::payouts::Verdict;
 
 /// A value that a field can hold.
@@ -70,6 +71,7 @@ parsed_fields! {
     WalletRef: "a wallet's address, such as merchant:acme:available, or its id";
     Address: "a wallet's address, such as merchant:acme:available";
     MerchantId: "a merchant's id, such as acme";
+    RunKey: "a key, such as 2026-11-22-evening";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
     Reason: "why, in 1 to 1,000 characters";

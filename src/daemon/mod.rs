@@ -144,7 +144,9 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         .map(|psp| payout_runs::Runs::start(config, &settings, psp));
     let payouts = psp.map(|psp| payouts::Worker::start(config, &settings, psp));
     if let Some(payouts) = &payouts {
-        state = state.with_dispatch(payouts.dispatch.clone());
+        state = state
+            .with_dispatch(payouts.dispatch.clone())
+            .with_run_limits(crate::payout_runs::Limits::from_config(config));
     }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));

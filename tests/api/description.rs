@@ -78,6 +78,12 @@ async fn every_path_is_described_with_its_errors_and_headers() {
         "/v1/ledgers/{ledger}/dead-letters/stats",
         "/v1/ledgers/{ledger}/dead-letters/{id}",
         "/v1/ledgers/{ledger}/dead-letters/{id}/discard",
+        "/v1/ledgers/{ledger}/payout-runs",
+        "/v1/ledgers/{ledger}/payout-runs/{key}",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/approve",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/cancel",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/items",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/resume",
         "/v1/ledgers/{ledger}/payouts",
         "/v1/ledgers/{ledger}/payouts/{id}",
         "/v1/ledgers/{ledger}/payouts/{id}/requery",
@@ -189,8 +195,8 @@ async fn the_examples_of_the_description_are_taken() {
     run(&api, "main").await;
     let document = api.get("/openapi.json").await.body;
     let mut order: Vec<_> = operations(&document)
-        // Payouts need a merchant and a PSP: tests/payouts takes their examples.
-        .filter(|(path, method, _)| *method == "post" && !path.contains("/payouts"))
+        // Payouts need a merchant and a PSP: tests/payouts and tests/payout_runs take their examples.
+        .filter(|(path, method, _)| *method == "post" && !path.contains("/payout"))
         .collect();
     // The batch spends what the transaction brought.
     order.sort_by_key(|(path, _, _)| path.ends_with("/batch"));
@@ -202,7 +208,10 @@ async fn the_examples_of_the_description_are_taken() {
         );
         let answer = api
             .post(
-                &path.replace("{ledger}", "main").replace("{id}", "1"),
+                &path
+                    .replace("{ledger}", "main")
+                    .replace("{id}", "1")
+                    .replace("{key}", "k"),
                 &format!("k{n}"),
                 schema["example"].clone(),
             )
@@ -221,7 +230,10 @@ async fn whatever_writes_wants_a_key_and_says_how_repeats_are_answered() {
     let api = TestApi::new().await;
     let document = api.get("/openapi.json").await.body;
     for (path, _, operation) in operations(&document).filter(|(_, method, _)| *method == "post") {
-        let at = path.replace("{ledger}", "main").replace("{id}", "1");
+        let at = path
+            .replace("{ledger}", "main")
+            .replace("{id}", "1")
+            .replace("{key}", "k");
         let request = json_request(&at).body(Body::from("{}")).unwrap();
         let answer = api.send(request).await;
         assert_eq!(
@@ -261,7 +273,10 @@ async fn the_fields_that_are_described_are_the_fields_that_are_read() {
         assert_eq!(schema["additionalProperties"], false, "{path}");
         let described = schema["properties"].as_object().into_iter();
         let described: BTreeSet<String> = described.flat_map(|all| all.keys().cloned()).collect();
-        let path = path.replace("{ledger}", "main").replace("{id}", "1");
+        let path = path
+            .replace("{ledger}", "main")
+            .replace("{id}", "1")
+            .replace("{key}", "k");
         let answer = api.post(&path, "k", json!({"nonsense": 1})).await;
         let unknown = answer.body["errors"].as_array().unwrap().last().unwrap()["problem"].clone();
         // A body without any field names none.
