@@ -85,6 +85,17 @@ impl FromRequestParts<ApiState> for PspSegment {
     }
 }
 
+/// The key that the path names, as text.
+pub(super) struct KeySegment(pub String);
+
+impl FromRequestParts<ApiState> for KeySegment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        path_segment(parts, state, "key").await.map(Self)
+    }
+}
+
 async fn path_segment(parts: &mut Parts, state: &ApiState, name: &str) -> Result<String, Problem> {
     let segments = RawPathParams::from_request_parts(parts, state)
         .await

@@ -64,6 +64,7 @@ kinds! {
     PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
     REFUND_NOT_FOUND = 404 "refund_not_found" "There is no such refund";
     PSP_NOT_FOUND = 404 "psp_not_found" "There is no such PSP";
+    PAYOUT_RUN_NOT_FOUND = 404 "payout_run_not_found" "There is no such payout run";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
     BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
     KEY_IN_FLIGHT = 409 "idempotency_key_in_flight" "A request with this key is under way";
@@ -91,6 +92,16 @@ kinds! {
     REFUND_NOT_OPEN = 422 "refund_not_open" "The refund has ended";
     REFUND_NOT_SENT = 422 "refund_not_sent" "The refund was never sent";
     REFUND_BEING_SENT = 422 "refund_being_sent" "The refund is being sent at this moment";
+    PAYOUT_RUN_KEY_REUSED = 422 "payout_run_key_reused" "The key belongs to another payout run";
+    PAYOUT_RUN_CANCELLED = 422 "payout_run_cancelled" "The payout run was cancelled";
+    APPROVER_IS_STARTER = 422 "approver_is_starter" "Whoever started a payout run can't approve of it";
+    APPROVAL_NEEDED = 422 "approval_needed" "The payout run waits for approval";
+    NOTHING_TO_CANCEL = 422 "nothing_to_cancel" "All payouts of the run are requested";
+    NOTHING_DUE = 422 "nothing_due" "No payout is due";
+    LIST_CHANGED = 422 "list_changed" "What is due has changed meanwhile";
+    LIST_EMPTY = 422 "list_empty" "The list is empty";
+    LIST_TOO_LONG = 422 "list_too_long" "The list is too long";
+    MERCHANT_REPEATED = 422 "merchant_repeated" "A merchant stands in the list twice";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";

@@ -21,6 +21,7 @@ mod ledgers;
 mod merchants;
 mod openapi;
 mod payments;
+mod payout_runs;
 mod payouts;
 mod posting;
 mod probes;
@@ -99,6 +100,7 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/settlements/preview", get(settlements::preview))
         .route("/settlements/{id}", get(settlements::show))
+        .nest("/payout-runs", payout_runs(at))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
@@ -132,6 +134,19 @@ fn merchants(at: &ApiState) -> Router<ApiState> {
         )
         .route("/{merchant}/freeze", writing(at, merchants::freeze))
         .route("/{merchant}/unfreeze", writing(at, merchants::unfreeze))
+}
+
+fn payout_runs(at: &ApiState) -> Router<ApiState> {
+    Router::new()
+        .route(
+            "/",
+            get(payout_runs::list).merge(writing(at, payout_runs::start)),
+        )
+        .route("/{key}", get(payout_runs::show))
+        .route("/{key}/items", get(payout_runs::list_items))
+        .route("/{key}/approve", writing(at, payout_runs::approve))
+        .route("/{key}/resume", writing(at, payout_runs::resume))
+        .route("/{key}/cancel", writing(at, payout_runs::cancel))
 }
 
 /// Of all ledgers, or of the one that the path names.

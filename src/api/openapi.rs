@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, merchants, payments, payouts, probes, refunds, replays,
-    settlements, trace, transactions, transfers, wallets, webhooks,
+    dead_letters, entries, ledgers, merchants, payments, payout_runs, payouts, probes, refunds,
+    replays, settlements, trace, transactions, transfers, wallets, webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -65,6 +65,13 @@ use crate::ledger::RejectionCode;
         settlements::list,
         settlements::preview,
         settlements::show,
+        payout_runs::start,
+        payout_runs::list,
+        payout_runs::show,
+        payout_runs::list_items,
+        payout_runs::approve,
+        payout_runs::resume,
+        payout_runs::cancel,
         dead_letters::list,
         dead_letters::stats,
         dead_letters::show,
@@ -90,6 +97,7 @@ use crate::ledger::RejectionCode;
         (name = "payouts", description = "Money out through a PSP."),
         (name = "refunds", description = "Money back to customers, and chargebacks."),
         (name = "settlements", description = "What matured becomes the merchants' to have."),
+        (name = "payout-runs", description = "Many payouts under one key."),
         (name = "dead-letters", description = "Messages that could not be handled, and what becomes of them: of all ledgers, or under a ledger's path of that ledger alone."),
         (name = "probes", description = "For whoever restarts and routes.")
     )
@@ -256,11 +264,15 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let is_refund = path.contains("/refunds/{id}");
     let resolves_refund = is_refund && path.ends_with("/resolve");
     let moves_money = makes_payment || makes_payout || makes_refund;
+    let is_run = path.contains("/payout-runs/{key}");
+    let starts_run = writes && path.ends_with("/payout-runs");
+    let goes_on = is_run && (path.ends_with("/approve") || path.ends_with("/resume"));
     match (kind.status, kind.code) {
         (_, "not_found" | "method_not_allowed") => false,
         (_, "correlation_id_invalid" | "contended") => true,
         (401, _) => is_webhook,
         (_, "psp_not_found") => is_webhook,
+        (_, "psp_not_configured") if writes && (starts_run || is_run) => true,
         (_, "psp_not_configured") => {
             is_webhook || moves_money || asks_psp || resolves_refund || (writes && is_payout)
         }
@@ -278,10 +290,10 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "payment_not_paid" | "payment_disputed" | "refund_exceeds_payment") => makes_refund,
         (_, "refund_not_open" | "refund_not_sent" | "refund_being_sent") => resolves_refund,
         (422, "merchant_not_found" | "merchant_frozen" | "currency_not_agreed") => {
-            makes_payment || makes_payout
+            makes_payment || makes_payout || starts_run
         }
         (_, "reference_taken") => makes_payment,
-        (_, "recipient_missing" | "amount_below_minimum") => makes_payout,
+        (_, "recipient_missing" | "amount_below_minimum") => makes_payout || starts_run,
         (_, "amount_not_positive") if moves_money => true,
         (_, "insufficient_funds") if makes_payout || makes_refund => true,
         (_, "amount_too_large") if makes_refund => true,
@@ -290,6 +302,15 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         {
             true
         }
+        (_, "payout_run_not_found") => is_run,
+        (_, "payout_run_key_reused" | "nothing_due") => starts_run,
+        (_, "list_changed" | "list_empty" | "list_too_long" | "merchant_repeated") => starts_run,
+        (_, "approver_is_starter") => is_run && path.ends_with("/approve"),
+        (_, "approval_needed") => is_run && path.ends_with("/resume"),
+        (_, "payout_run_cancelled") => goes_on,
+        (_, "nothing_to_cancel") => is_run && path.ends_with("/cancel"),
+        (_, "amount_not_positive" | "amount_too_large" | "currency_mismatch") if starts_run => true,
+        (_, "currency_unknown") if starts_run => true,
         (422, _) if is_webhook => false,
         (408 | 413, _) if is_webhook => true,
         (400, "body_unreadable") if is_webhook => true,

@@ -235,6 +235,53 @@ pub struct PayoutResolveRequest {
     pub reason: String,
 }
 
+/// A payout run to start: `due`, or `items` with their `currency`.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "key": "2026-11-22-evening", "currency": "NGN",
+    "items": [{"merchant": "acme", "amount": 1_250_000, "reference": "november"}],
+}))]
+pub struct PayoutRunRequest {
+    /// 1 to 128 letters, digits, `.`, `_`, `-` and `:`; the run's name for ever.
+    pub key: String,
+    /// True to pay what is due now, by the merchants' terms.
+    pub due: Option<bool>,
+    /// ISO 4217 code of the items, or of what is due where that is in several.
+    pub currency: Option<String>,
+    /// Up to 100,000 payouts. A merchant may stand among them several times where each has a
+    /// reference of its own.
+    pub items: Option<Vec<PayoutRunItemRequest>>,
+    /// Wait for an approval where the total is above so many minor units. It can tighten the
+    /// configured limit alone.
+    pub approval_above_minor: Option<i64>,
+    /// Wait for an approval where there are more payouts. It can tighten the configured limit alone.
+    pub approval_above_count: Option<i64>,
+}
+
+/// A payout of a run.
+#[derive(ToSchema)]
+pub struct PayoutRunItemRequest {
+    /// To whom; where it goes stands in its terms.
+    pub merchant: String,
+    /// Minor units, 1 or more, and not below the agreed minimum.
+    pub amount: i64,
+    /// The caller's own name for it, up to 255 characters, which the recipient reads too.
+    pub reference: Option<String>,
+}
+
+/// Nothing beside the path: `{}`.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub struct PayoutRunDecisionRequest {}
+
+/// A payout run to give up.
+#[derive(ToSchema)]
+#[schema(example = json!({"reason": "wrong list, ticket 4711"}))]
+pub struct PayoutRunCancelRequest {
+    /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+}
+
 /// A refund to ask for.
 #[derive(ToSchema)]
 #[schema(example = json!({"amount": 125_000, "customer_note": "one of two was out of stock"}))]

@@ -16,6 +16,7 @@ use crate::engine::Committer;
 use crate::ledger::{Ledger, LedgerName};
 use crate::onboarding::Office;
 use crate::payments::Desk;
+use crate::payout_runs;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
@@ -59,6 +60,7 @@ pub struct ApiState {
     dispatch: Option<Dispatch<Paystack>>,
     refunds: Option<crate::refunds::Desk>,
     settler: Settler,
+    run_limits: payout_runs::Limits,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,7 @@ impl ApiState {
             dispatch: None,
             refunds: None,
             settler,
+            run_limits: payout_runs::Limits::default(),
         }
     }
 
@@ -140,6 +143,17 @@ impl ApiState {
             desk: Some(desk),
             ..self
         }
+    }
+
+    /// The same with limits above which payout runs wait for an approval.
+    #[must_use]
+    pub fn with_run_limits(self, run_limits: payout_runs::Limits) -> Self {
+        Self { run_limits, ..self }
+    }
+
+    /// The limits above which payout runs wait for an approval.
+    pub(super) fn run_limits(&self) -> payout_runs::Limits {
+        self.run_limits
     }
 
     /// Where payouts are asked for, where a PSP is configured.

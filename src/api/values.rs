@@ -14,6 +14,7 @@ use crate::ledger::{
 };
 use crate::merchant::{MerchantId, MerchantName};
 use crate::payments::{CallbackUrl, Email, PaymentReference};
+use crate::payout_runs::RunKey;
 use crate::payouts::Verdict;
 use crate::refunds::CustomerNote;
 
@@ -77,6 +78,7 @@ parsed_fields! {
     Email: "an address, such as ada@example.com";
     CallbackUrl: "the address of a page, such as https://shop.example.com/back";
     CustomerNote: "what the customer is told, in 1 to 255 characters";
+    RunKey: "a key, such as 2026-11-22-evening";
     LedgerName: "a ledger's name: 1 to 64 characters of a-z, 0-9, _ and -";
     IdempotencyKey: "a key of 1 to 255 printable characters";
     Reason: "why, in 1 to 1,000 characters";

@@ -179,6 +179,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         state = state.with_desk(money.desk.clone());
         state = state.with_dispatch(money.dispatch.clone());
         state = state.with_refunds(money.refunds.clone());
+        state = state.with_run_limits(crate::payout_runs::Limits::from_config(config));
     }
     let router = api::router(state);
     let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));

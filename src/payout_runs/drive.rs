@@ -34,6 +34,8 @@ use crate::resilience::failpoint;
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often payouts that only the PSP can end are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The PSP's word that it doesn't know a payout has the next step follow at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How fast, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,9 +351,10 @@ impl<P: Psp> Way<'_, P> {
             if nothing_more || Instant::now() >= until {
                 return Ok(());
             }
+            let wait = if none_due { LOOK_EVERY } else { LOOK_AGAIN };
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep_until(until.min(Instant::now() + LOOK_EVERY)) => {}
+                () = tokio::time::sleep_until(until.min(Instant::now() + wait)) => {}
             }
         }
     }

@@ -104,6 +104,12 @@ async fn every_path_is_described_with_its_errors_and_headers() {
         "/v1/ledgers/{ledger}/payments/{id}/refunds",
         "/v1/ledgers/{ledger}/refunds/{id}",
         "/v1/ledgers/{ledger}/refunds/{id}/resolve",
+        "/v1/ledgers/{ledger}/payout-runs",
+        "/v1/ledgers/{ledger}/payout-runs/{key}",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/approve",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/cancel",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/items",
+        "/v1/ledgers/{ledger}/payout-runs/{key}/resume",
         "/v1/ledgers/{ledger}/payouts",
         "/v1/ledgers/{ledger}/payouts/{id}",
         "/v1/ledgers/{ledger}/payouts/{id}/requery",
@@ -245,7 +251,10 @@ async fn the_examples_of_the_description_are_taken() {
         );
         let answer = api
             .post(
-                &path.replace("{ledger}", "main").replace("{id}", "1"),
+                &path
+                    .replace("{ledger}", "main")
+                    .replace("{id}", "1")
+                    .replace("{key}", "k"),
                 &format!("k{n}"),
                 schema["example"].clone(),
             )
@@ -264,7 +273,10 @@ async fn whatever_writes_wants_a_key_and_says_how_repeats_are_answered() {
     let api = TestApi::new().await;
     let document = api.get("/openapi.json").await.body;
     for (path, _, operation) in writing(&document) {
-        let at = path.replace("{ledger}", "main").replace("{id}", "1");
+        let at = path
+            .replace("{ledger}", "main")
+            .replace("{id}", "1")
+            .replace("{key}", "k");
         let request = json_request(&at).body(Body::from("{}")).unwrap();
         let answer = api.send(request).await;
         assert_eq!(
@@ -308,7 +320,7 @@ async fn the_fields_that_are_described_are_the_fields_that_are_read() {
         let described = schema["properties"].as_object().into_iter();
         let described: BTreeSet<String> = described.flat_map(|all| all.keys().cloned()).collect();
         let path = path.replace("{ledger}", "main").replace("{id}", "1");
-        let path = path.replace("{merchant}", "acme");
+        let path = path.replace("{merchant}", "acme").replace("{key}", "k");
         let answer = api.post(&path, "k", json!({"nonsense": 1})).await;
         let unknown = answer.body["errors"].as_array().unwrap().last().unwrap()["problem"].clone();
         // A body without any field names none.

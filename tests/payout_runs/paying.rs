@@ -148,7 +148,10 @@ async fn faults_of_the_psp_leave_nobody_paid_twice() {
     ] {
         scene.arm(fault, times);
     }
-    let with = [("BREAKER_FAILURES_MAX", "1000")];
+    let with = [
+        ("BREAKER_FAILURES_MAX", "1000"),
+        ("PAYOUT_RUN_PATIENCE_MS", "3000"),
+    ];
     scene.run_with(&start("a", &file), &with);
     scene.expire_leases().await;
     let run = scene.start("a", &file).exits(0);

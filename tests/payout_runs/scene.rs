@@ -160,6 +160,9 @@ impl Scene {
             ("PAYSTACK_BASE_URL", self.simulator.base_url()),
             ("PAYSTACK_TIMEOUT_MS", own("2000")),
             ("BACKOFF_FIRST_MS", own("20")),
+            // The PSP's word that it knows nothing of a payout counts soon.
+            ("PAYOUTS_SETTLING_MS", own("100")),
+            ("PAYOUTS_ASK_EVERY_MS", own("100")),
             ("PAYOUT_RUN_CALLS_PER_SECOND", own("10000")),
             ("PAYOUT_RUN_PATIENCE_MS", own("60000")),
         ]
