@@ -14,8 +14,12 @@ pub(super) async fn named(
     let ids: Vec<Uuid> = sqlx::query_scalar(
         "SELECT id FROM refunds WHERE ledger_id = $1 AND id = $3
          UNION SELECT id FROM refunds WHERE ledger_id = $1 AND idempotency_key = $2
+         -- Said twice, since so the index is found.
          UNION SELECT id FROM refunds
-               WHERE ledger_id = $1 AND psp = ANY($5) AND (origin = 'chargeback') IN (true, false)
+               WHERE ledger_id = $1 AND psp = ANY($5) AND (origin = 'chargeback') IS TRUE
+                 AND psp_id = $2
+         UNION SELECT id FROM refunds
+               WHERE ledger_id = $1 AND psp = ANY($5) AND (origin = 'chargeback') IS FALSE
                  AND psp_id = $2
          UNION (SELECT id FROM refunds WHERE ledger_id = $1 AND correlation_id = $2 LIMIT $4)",
     )
