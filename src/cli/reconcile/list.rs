@@ -46,7 +46,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     let status = args.status.as_deref().filter(|_| !all);
     let status = status.map(|name| {
         Status::from_name(name).ok_or_else(|| {
-            Failure::Usage(format!("--status {name}: write open, proposed, resolved or all"))
+            Failure::Usage(format!(
+                "--status {name}: write open, proposed, resolved or all"
+            ))
         })
     });
     let class = args.class.as_deref().map(|name| {

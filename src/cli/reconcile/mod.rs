@@ -104,9 +104,8 @@ impl Record for DiscrepancyView {
             amount.map_or(Cell::Absent("-"), |amount| Cell::money(amount, currency))
         };
         let text = |text: &Option<String>| Cell::optional(text.as_deref());
-        let id = |id: Option<uuid::Uuid>| {
-            id.map_or(Cell::Absent("-"), |id| Cell::Text(id.to_string()))
-        };
+        let id =
+            |id: Option<uuid::Uuid>| id.map_or(Cell::Absent("-"), |id| Cell::Text(id.to_string()));
         let time = |time: Option<time::OffsetDateTime>| time.map_or(Cell::Absent("-"), Cell::Time);
         let tone = match self.status {
             "resolved" => Tone::Good,

@@ -75,7 +75,9 @@ fn legs(words: &[String]) -> Result<Vec<Leg>, Failure> {
                 .parse()
                 .map_err(|_| wrong(format!("{amount:?} is no number of minor units")))?,
         }),
-        _ => Err(wrong("takes a wallet, a currency and minor units".to_owned())),
+        _ => Err(wrong(
+            "takes a wallet, a currency and minor units".to_owned(),
+        )),
     };
     words.chunks(3).map(leg).collect()
 }
@@ -127,7 +129,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         }
     };
     let done = done.map_err(failure)?;
-    context.out.record(&DiscrepancyView::new(&ledger, &done, now))?;
+    context
+        .out
+        .record(&DiscrepancyView::new(&ledger, &done, now))?;
     if !args.approve {
         context.out.note(&format!(
             "proposed; somebody else approves with `aegisctl reconcile resolve {id} --approve`"

@@ -133,13 +133,17 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         (None, bank) => Source::Bank(bank.clone().unwrap_or_default()),
     };
     source.wallet().map_err(Failure::Usage)?;
-    let between = (time("from", args.from.as_deref())?, time("to", args.to.as_deref())?);
+    let between = (
+        time("from", args.from.as_deref())?,
+        time("to", args.to.as_deref())?,
+    );
     let name = args.file.display().to_string();
     let input: Box<dyn Read + Send> = match args.file.as_os_str() == "-" {
         true => Box::new(std::io::stdin()),
-        false => Box::new(File::open(&args.file).map_err(|error| {
-            Failure::Usage(format!("{name} can't be read: {error}"))
-        })?),
+        false => Box::new(
+            File::open(&args.file)
+                .map_err(|error| Failure::Usage(format!("{name} can't be read: {error}")))?,
+        ),
     };
     let file_name = args.file.file_name().unwrap_or_default().to_string_lossy();
     let mut statement = Statement::open(input, args.format, source.psp())
@@ -162,9 +166,10 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     for broken in &report.broken {
         out.error(&format!("{name}: line {}: {}", broken.line, broken.problem));
     }
-    let unnamed = report.run.broken.saturating_sub(
-        i64::try_from(report.broken.len()).unwrap_or(i64::MAX),
-    );
+    let unnamed = report
+        .run
+        .broken
+        .saturating_sub(i64::try_from(report.broken.len()).unwrap_or(i64::MAX));
     if unnamed > 0 {
         out.error(&format!("{name}: {unnamed} more lines can't be read"));
     }

@@ -30,7 +30,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     if found.proposal.is_none() && !suggested.is_empty() {
         let legs: Vec<String> = suggested
             .iter()
-            .map(|leg| format!("--transaction {} {} {}", leg.wallet, leg.currency, leg.amount))
+            .map(|leg| {
+                format!(
+                    "--transaction {} {} {}",
+                    leg.wallet, leg.currency, leg.amount
+                )
+            })
             .collect();
         let legs = legs.join(" ");
         context.out.note(&format!(
