@@ -27,7 +27,7 @@ use crate::postgres::transactions::StatementLine;
 pub use dead_letters::{
     DeadLetterDetailView, DeadLetterGroupView, DeadLetterStatsView, DeadLetterView, LifeView,
 };
-pub use merchants::{AgreedTermsView, MerchantView};
+pub use merchants::{AgreedTermsView, MerchantDetailView, MerchantView};
 pub use payments::PaymentView;
 pub(crate) use payments::day;
 pub use payout_runs::{PayoutRunItemView, PayoutRunView};

@@ -1,7 +1,5 @@
 //! Merchants: made, looked at, agreed with, frozen.
 
-use std::borrow::Cow;
-
 use axum::extract::State;
 use axum::response::Response;
 use time::OffsetDateTime;
@@ -18,15 +16,14 @@ use super::respond;
 use super::schema::{MerchantRequest, Page, ReasonRequest, TermsHistory, TermsRequest};
 use super::state::database;
 use super::values::RawJson;
+use crate::dlq::discard::Reason;
 use crate::ledger::{Currency, Ledger};
-use crate::merchant::{MerchantId, MerchantStatus};
+use crate::merchant::{MerchantId, MerchantName, MerchantStatus};
 use crate::onboarding::{self, Agreed, Call, Made, NewMerchant};
 use crate::postgres::audit::Actor;
 use crate::postgres::merchants;
 use crate::terms::Terms;
-use crate::view::{AgreedTermsView, MerchantView};
-
-const NAME_CHARS_MAX: usize = 255;
+use crate::view::{AgreedTermsView, MerchantDetailView, MerchantView};
 
 /// Make a merchant
 ///
@@ -68,25 +65,15 @@ pub(super) async fn create(
 
 fn wanted(object: &mut Object<'_, '_>) -> Option<NewMerchant> {
     let id = object.required("id");
-    let name = object.required::<Cow<'_, str>>("name");
-    if let Some(problem) = name.as_deref().and_then(name_problem) {
-        object.wrong("name", problem);
-    }
+    let name = object.required::<MerchantName>("name");
     let currency = object.required("currency");
     let terms = terms(object);
     Some(NewMerchant {
         id: id?,
-        name: name?.into_owned(),
+        name: name?.into(),
         currency: currency?,
         terms: terms?,
     })
-}
-
-fn name_problem(name: &str) -> Option<&'static str> {
-    let fits = !name.trim().is_empty()
-        && name.chars().count() <= NAME_CHARS_MAX
-        && !name.chars().any(char::is_control);
-    (!fits).then_some("is no name: write 1 to 255 printable characters")
 }
 
 fn terms(object: &mut Object<'_, '_>) -> Option<Terms> {
@@ -145,9 +132,9 @@ pub(super) async fn list(
 
 /// Get a merchant
 ///
-/// With the terms in force in each of its currencies.
+/// With the terms in force in each of its currencies, and its wallets.
 #[utoipa::path(get, path = "/v1/ledgers/{ledger}/merchants/{merchant}", tag = "merchants",
-    responses((status = 200, description = "The merchant.", body = MerchantView)),
+    responses((status = 200, description = "The merchant.", body = MerchantDetailView)),
 )]
 pub(super) async fn show(
     State(state): State<ApiState>,
@@ -156,7 +143,9 @@ pub(super) async fn show(
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    respond::ok(&view(&state, &ledger, &id).await?)
+    let merchant = view(&state, &ledger, &id).await?;
+    let wallets = database!(state, |conn| onboarding::wallets_of(conn, &ledger, &id));
+    respond::ok(&MerchantDetailView::new(&ledger, merchant, &wallets))
 }
 
 async fn view(state: &ApiState, ledger: &Ledger, id: &MerchantId) -> Result<MerchantView, Problem> {
@@ -289,19 +278,13 @@ async fn set(
     status: MerchantStatus,
     body: &JsonBody,
 ) -> Result<Response, Problem> {
-    let reason = body.read(|object| {
-        let reason = object.required::<Cow<'_, str>>("reason");
-        if let Some(problem) = reason.as_deref().and_then(name_problem) {
-            object.wrong("reason", problem.replace("name", "reason"));
-        }
-        reason.map(Cow::into_owned)
-    })?;
+    let reason = body.read(|object| object.required::<Reason>("reason"))?;
     let done = onboarding::set_status(
         state.pool(),
         call(state, ledger, actor),
         id,
         status,
-        &reason,
+        reason.as_str(),
     )
     .await?;
     if done.is_none() {

@@ -318,7 +318,7 @@ pub struct TermsHistory {
 #[derive(ToSchema)]
 #[schema(example = json!({"reason": "chargebacks far above normal, ticket 4711"}))]
 pub struct ReasonRequest {
-    /// For whoever reads it later, in 1 to 255 characters.
+    /// For whoever reads it later, in 1 to 1,000 characters.
     pub reason: String,
 }
 

@@ -12,7 +12,7 @@ use crate::dlq::discard::Reason;
 use crate::ledger::{
     Address, Currency, IdempotencyKey, LedgerName, Metadata, RejectionCode, WalletRef,
 };
-use crate::merchant::MerchantId;
+use crate::merchant::{MerchantId, MerchantName};
 use crate::payments::{CallbackUrl, Email, PaymentReference};
 use crate::payouts::Verdict;
 use crate::refunds::CustomerNote;
@@ -72,6 +72,7 @@ parsed_fields! {
     WalletRef: "a wallet's address, such as merchant:acme:available, or its id";
     Address: "a wallet's address, such as merchant:acme:available";
     MerchantId: "a merchant's id, such as acme";
+    MerchantName: "a name of 1 to 255 printable characters";
     PaymentReference: "1 to 100 letters, digits, hyphens, dots and equals signs";
     Email: "an address, such as ada@example.com";
     CallbackUrl: "the address of a page, such as https://shop.example.com/back";

@@ -61,6 +61,34 @@ impl fmt::Display for MerchantId {
     }
 }
 
+/// A merchant as people call it: 1 to 255 printable characters, not all of them spaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MerchantName(String);
+
+const NAME_CHARS_MAX: usize = 255;
+
+impl FromStr for MerchantName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fits = !text.trim().is_empty()
+            && text.chars().count() <= NAME_CHARS_MAX
+            && !text.contains(char::is_control);
+        match fits {
+            true => Ok(Self(text.to_owned())),
+            false => Err(format!(
+                "is no name: write 1 to {NAME_CHARS_MAX} printable characters"
+            )),
+        }
+    }
+}
+
+impl From<MerchantName> for String {
+    fn from(name: MerchantName) -> Self {
+        name.0
+    }
+}
+
 /// One of a merchant's wallets in a currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purse {

@@ -7,12 +7,15 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::event::EventType;
-use crate::ledger::{Address, Currency, Ledger};
+use crate::ledger::{Address, Currency, Ledger, Wallet};
 use crate::merchant::{AgreedTerms, Merchant, MerchantId, MerchantStatus, Purse, house};
 use crate::postgres::audit::{self, Actor, Deed};
 use crate::postgres::outbox::{self, News};
 use crate::postgres::{atomically, merchants, wallets};
 use crate::terms::Terms;
+
+/// The most wallets of one merchant that are read: four in each of many currencies.
+const WALLETS_MAX: i64 = 400;
 
 /// A merchant with the terms in force in each of its currencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,6 +259,23 @@ pub async fn read(
     };
     let terms = merchants::terms_in_force(conn, ledger.id, id).await?;
     Ok(Some(Standing { merchant, terms }))
+}
+
+/// The wallets of a merchant, in order of address and currency.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn wallets_of(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    id: &MerchantId,
+) -> sqlx::Result<Vec<Wallet>> {
+    let filter = wallets::Filter {
+        prefix: Some(format!("merchant:{id}:")),
+        limit: WALLETS_MAX,
+        ..wallets::Filter::default()
+    };
+    wallets::list(conn, ledger.id, &filter).await
 }
 
 /// Writes the terms, makes the wallets of their currency, and sets how deep each may fall.

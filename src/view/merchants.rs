@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::ledger::Ledger;
+use super::WalletView;
+use crate::ledger::{Ledger, Wallet};
 use crate::merchant::{AgreedTerms, Merchant};
 
 /// A merchant with the terms in force in each of its currencies.
@@ -24,6 +25,27 @@ pub struct MerchantView {
     pub created_at: OffsetDateTime,
     /// In order of currency.
     pub terms: Vec<AgreedTermsView>,
+}
+
+/// A merchant with its terms in force, and what it has.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MerchantDetailView {
+    /// The merchant.
+    #[serde(flatten)]
+    pub merchant: MerchantView,
+    /// Its wallets, in order of address and currency.
+    pub wallets: Vec<WalletView>,
+}
+
+impl MerchantDetailView {
+    /// The view of a merchant of this ledger with its wallets.
+    #[must_use]
+    pub fn new(ledger: &Ledger, merchant: MerchantView, wallets: &[Wallet]) -> Self {
+        Self {
+            merchant,
+            wallets: wallets.iter().map(|w| WalletView::new(ledger, w)).collect(),
+        }
+    }
 }
 
 /// Terms as they were agreed on.

@@ -58,6 +58,12 @@ async fn a_merchant_is_made_once_looked_at_agreed_with_and_frozen() {
     assert_eq!((status, &frozen["status"]), (200, &json!("frozen")));
     let (_, shown) = get(&daemon, "/acme").await;
     assert_eq!(shown["status"], "frozen");
+    let wallets = shown["wallets"].as_array().unwrap().iter();
+    let wallets: Vec<&str> = wallets.map(|w| w["address"].as_str().unwrap()).collect();
+    assert_eq!(
+        wallets,
+        ["available", "owed", "pending", "reserve"].map(|purse| format!("merchant:acme:{purse}"))
+    );
     let (_, active) = ask(&daemon, "/acme/unfreeze", "k6", &reason).await;
     assert_eq!(active["status"], "active");
     let (_, listed) = get(&daemon, "?limit=10").await;
@@ -100,5 +106,49 @@ async fn terms_that_contradict_each_other_are_named_field_by_field() {
         (status, &missing["code"]),
         (404, &json!("merchant_not_found"))
     );
+    assert_eq!(daemon.stop().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_description_are_taken() {
+    let database = TestDatabase::create().await;
+    let daemon = Settings::new(database.url()).start().await;
+    let url = format!("http://{}/openapi.json", daemon.address);
+    let document: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let example = |name: &str| document["components"]["schemas"][name]["example"].clone();
+    for (n, (path, name)) in [
+        ("", "MerchantRequest"),
+        ("/acme/terms", "TermsRequest"),
+        ("/acme/freeze", "ReasonRequest"),
+        ("/acme/unfreeze", "ReasonRequest"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (status, answer) = ask(&daemon, path, &format!("k{n}"), &example(name)).await;
+        assert!((200..300).contains(&status), "{path}: {answer}");
+    }
+    assert_eq!(daemon.stop().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_or_a_reason_that_says_nothing_is_refused() {
+    let database = TestDatabase::create().await;
+    let daemon = Settings::new(database.url()).start().await;
+    for name in ["", "  ", "a\nb", &"x".repeat(256)] {
+        let mut body = acme();
+        body["name"] = json!(name);
+        let (status, refused) = ask(&daemon, "", "k", &body).await;
+        assert_eq!(
+            (status, &refused["errors"][0]["field"]),
+            (422, &json!("name"))
+        );
+    }
+    ask(&daemon, "", "k", &acme()).await;
+    for reason in [json!({}), json!({"reason": " "})] {
+        let (status, refused) = ask(&daemon, "/acme/freeze", "f", &reason).await;
+        let field = &refused["errors"][0]["field"];
+        assert_eq!((status, field), (422, &json!("reason")), "{refused}");
+    }
     assert_eq!(daemon.stop().await, Some(0));
 }

@@ -64,6 +64,13 @@ async fn a_merchant_is_made_changed_and_frozen_with_a_yes() {
     tool(&database, &yes).exits(0).says("frozen already");
     let shown = tool(&database, &["-o", "json", "merchant", "show", "acme"]).exits(0);
     assert_eq!(shown.json()["status"], "frozen");
+    assert_eq!(shown.json()["wallets"].as_array().unwrap().len(), 4);
+    let shown = tool(&database, &["merchant", "show", "acme"]).exits(0);
+    for part in ["basis_points", "merchant:acme:owed", "frozen"] {
+        assert!(shown.stdout.contains(part), "{part}: {}", shown.stdout);
+    }
+    let blank = ["-y", "merchant", "unfreeze", "acme", "--reason", " "];
+    tool(&database, &blank).exits(2).says("reason");
     let listed = tool(&database, &["-o", "json", "merchant", "list"]).exits(0);
     assert_eq!(listed.json()[0]["id"], "acme");
 }
@@ -76,7 +83,7 @@ async fn wrong_terms_and_unknown_merchants_are_refused_in_words() {
     refused
         .says("fee.basis_points")
         .says("settlement.time_zone");
-    create(&database, "{\"fee\": ").exits(2);
+    create(&database, "{\n  \"fee\":\n").exits(2).says("line 3");
     create(&database, "/no/such/file.json")
         .exits(2)
         .says("/no/such/file.json");

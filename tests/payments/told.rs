@@ -40,7 +40,7 @@ async fn what_is_signed_and_can_t_be_read_is_kept_for_a_person() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_refunds_and_payouts_is_kept_for_them() {
+async fn a_refund_that_is_heard_of_before_its_payment_waits_for_it() {
     let scene = Scene::new().await;
     scene.psp.with_books(|books| {
         books
@@ -48,7 +48,7 @@ async fn what_belongs_to_refunds_and_payouts_is_kept_for_them() {
             .unwrap();
     });
     scene.opened("order-1", 1_000_000).await;
-    drop(scene.pay("order-1"));
+    let paid = scene.pay("order-1");
     let refund = aegis::psp::NewRefund {
         payment_reference: "order-1".to_owned(),
         amount: 1_000,
@@ -62,9 +62,14 @@ async fn what_belongs_to_refunds_and_payouts_is_kept_for_them() {
     }
     let fates = scene.fates().await;
     assert!(
-        !fates.is_empty() && fates.iter().all(|fate| fate == "later"),
+        !fates.is_empty() && fates.iter().all(|fate| fate == "waiting"),
         "{fates:?}"
     );
+    scene.told(&paid).await;
+    scene.pass(Duration::from_secs(3_600));
+    while scene.work().await > 0 {}
+    let fates = scene.fates().await;
+    assert!(fates.iter().all(|fate| fate != "waiting"), "{fates:?}");
 }
 
 #[tokio::test]

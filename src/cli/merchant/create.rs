@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::who;
 use crate::ledger::Currency;
-use crate::merchant::MerchantId;
+use crate::merchant::{MerchantId, MerchantName};
 use crate::onboarding::{self, Call, Made, NewMerchant, Office};
 use crate::view::MerchantView;
 
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Args {
     id: MerchantId,
     /// As people call it
     #[arg(long, value_name = "TEXT")]
-    name: String,
+    name: MerchantName,
     /// Its first currency
     #[arg(long, value_name = "C")]
     currency: Currency,
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let new = NewMerchant {
         id: args.id.clone(),
-        name: args.name.clone(),
+        name: args.name.clone().into(),
         currency: args.currency,
         terms: read_terms(&args.terms).await?,
     };

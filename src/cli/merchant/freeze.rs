@@ -5,9 +5,10 @@ use time::OffsetDateTime;
 use super::missing;
 use crate::cli::confirm::{self, confirm};
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Exit;
 use crate::cli::output::Table;
 use crate::cli::who;
+use crate::dlq::discard::Reason;
 use crate::merchant::{MerchantId, MerchantStatus};
 use crate::onboarding::{self, Call, Office};
 use crate::view::MerchantView;
@@ -26,7 +27,7 @@ pub(in crate::cli) struct Args {
     id: MerchantId,
     /// Why, for whoever reads it later
     #[arg(long, value_name = "TEXT")]
-    reason: String,
+    reason: Reason,
     /// Show the merchant, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -37,9 +38,6 @@ pub(super) async fn run(context: &Context, args: &Args, freeze: bool) -> anyhow:
         true => (MerchantStatus::Frozen, "Freeze"),
         false => (MerchantStatus::Active, "Unfreeze"),
     };
-    if args.reason.trim().is_empty() {
-        return Err(Failure::Usage("--reason is empty: say why".to_owned()).into());
-    }
     let mut conn = context.connect().await?;
     let ledger = context.ledger(&mut conn).await?;
     let found = onboarding::read(&mut conn, &ledger, &args.id).await?;
@@ -67,7 +65,7 @@ pub(super) async fn run(context: &Context, args: &Args, freeze: bool) -> anyhow:
         actor: &who::operator(),
         now: OffsetDateTime::now_utc(),
     };
-    let done = onboarding::set_status(&pool, call, &args.id, status, &args.reason).await?;
+    let done = onboarding::set_status(&pool, call, &args.id, status, args.reason.as_str()).await?;
     let (merchant, _) = done.ok_or_else(|| missing(&ledger, &args.id))?;
     context.out.record(&view(&merchant))?;
     Ok(Exit::Done)

@@ -3,14 +3,14 @@
 use super::missing;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::output::Table;
+use crate::cli::output::{Format, Table};
 use crate::merchant::MerchantId;
 use crate::onboarding;
-use crate::view::MerchantView;
+use crate::view::{MerchantDetailView, MerchantView};
 
-/// Show a merchant with the terms in force
+/// Show a merchant with the terms in force and its wallets
 ///
-/// Its wallets: aegisctl wallet list --prefix merchant:ID:
+/// As CSV, its wallets; `merchant policy` has its terms.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,14 +22,23 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
-    let mut conn = context.connect().await?;
+    let (out, mut conn) = (&context.out, context.connect().await?);
     let ledger = context.ledger(&mut conn).await?;
     let found = onboarding::read(&mut conn, &ledger, &args.id).await?;
     let standing = found.ok_or_else(|| missing(&ledger, &args.id))?;
-    let view = MerchantView::new(&ledger, &standing.merchant, &standing.terms);
-    let head = Table::of(std::slice::from_ref(&view));
-    context
-        .out
-        .document(&view, Some(&head), &Table::of(&view.terms))?;
+    let wallets = onboarding::wallets_of(&mut conn, &ledger, &args.id).await?;
+    let merchant = MerchantView::new(&ledger, &standing.merchant, &standing.terms);
+    let view = MerchantDetailView::new(&ledger, merchant, &wallets);
+    let held = Table::of(&view.wallets);
+    if out.format() != Format::Table {
+        out.document(&view, None, &held)?;
+        return Ok(Exit::Done);
+    }
+    let parts = [
+        out.vertical(&Table::of(std::slice::from_ref(&view.merchant))),
+        out.horizontal(&Table::of(&view.merchant.terms)),
+        out.horizontal(&held),
+    ];
+    out.text(parts.join("\n").as_bytes())?;
     Ok(Exit::Done)
 }

@@ -31,7 +31,10 @@ fn every_key_can_be_set_in_a_file_and_by_its_variable() {
             "database.password" | "paystack.secret_key" => ("hunter2", "hunter2", "***"),
             "paystack.base_url" => ("http://x:1", "http://x:1", "http://x:1"),
             "kafka.brokers" => ("a:1,b:2", "a:1,b:2", "a:1,b:2"),
-            "backoff.waits" | "backoff.jitter_percent" | "payouts.calls_max" => ("17", "17", "17"),
+            "backoff.waits"
+            | "backoff.jitter_percent"
+            | "payouts.calls_max"
+            | "payout_run.payouts_at_once" => ("17", "17", "17"),
             _ if key.kind.takes_integer() => ("1027", "1027", "1027"),
             _ => ("other", "other", "other"),
         };

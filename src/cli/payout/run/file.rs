@@ -63,7 +63,17 @@ impl Written {
                 let told = format!("the list has more than {ITEMS_MAX} payouts: split it");
                 return Err(Failure::Usage(told));
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            // Where the record ends, less its own lines: blank ones before it are no part of it.
+            let own = record
+                .iter()
+                .flatten()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            let own = u64::try_from(own).unwrap_or(0);
+            let line = reader
+                .position()
+                .line()
+                .saturating_sub(own.saturating_add(1));
             match header.entry(&record) {
                 Ok(entry) => {
                     written.entries.push(entry);
