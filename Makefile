@@ -29,8 +29,9 @@ migrate-up: prerequisites ## bring the database to the program's schema
 run: prerequisites ## run aegisd until Ctrl-C
 	$(STACK) && cargo run --quiet --locked --bin aegisctl -- migrate up && cargo run --quiet --locked --bin aegisd
 
-demo: prerequisites ## post a day of a marketplace, publish it, verify it
-	$(STACK) && cargo build --release --locked --bins --example marketplace && target/release/examples/marketplace
+demo: prerequisites ## a day of a marketplace, then a payday through a PSP that fails: both proven
+	$(STACK) && cargo build --release --locked --bins --example marketplace --example payday && \
+	  target/release/examples/marketplace && target/release/examples/payday
 
 test: prerequisites ## all tests, on the same real parts
 	dev/stack tools && $(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests

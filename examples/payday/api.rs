@@ -24,7 +24,6 @@ pub(crate) struct Api {
 pub(crate) struct Payment {
     pub id: String,
     pub reference: String,
-    pub status: String,
     pub amount: i64,
     pub fee: i64,
     pub net: i64,
@@ -39,7 +38,6 @@ impl Payment {
         Some(Self {
             id: text("id")?,
             reference: text("reference")?,
-            status: text("status")?,
             amount: body["amount"].as_i64()?,
             fee: body["fee"].as_i64()?,
             net: body["net"].as_i64()?,

@@ -5,11 +5,12 @@ use std::time::Instant;
 use anyhow::Result;
 use time::format_description::well_known::Rfc3339;
 
-use crate::compare::{Compare, Read};
+use crate::compare::{self, Compare, Read};
 use crate::evidence::{Evidence, Findings, GaveBack, Took};
 use crate::psp::Psp;
 use crate::run::{Day, LOOK, RELAY_PATIENCE};
 use crate::stage::environment;
+use crate::stage::numbers::grouped;
 use crate::tool::{self, Run};
 
 impl Day<'_> {
@@ -28,15 +29,23 @@ impl Day<'_> {
         let file = environment::log("payday-settlement.csv");
         std::fs::write(&file, self.simulator.export().await?)?;
         let reconciled = tool::reconcile(&self.aegisctl, &file).await?;
+        let again = tool::reconcile(&self.aegisctl, &file).await?;
         let cleared = tool::clearing(&self.aegisctl).await?;
-        let said = format!("{}\n{}", reconciled.said, cleared.said);
-        self.screen.say_indented(None, &said);
+        let number = |name: &str| reconciled.said[name].as_u64().unwrap_or(0);
+        let line = format!(
+            "{} lines, {} matched with the ledger, {} discrepancies; the same file again: {} known",
+            grouped(number("lines")),
+            grouped(number("matched")),
+            number("opened"),
+            grouped(again.said["known"].as_u64().unwrap_or(0)),
+        );
+        self.screen.say_indented(None, &line);
         let psp = Psp::of(&self.simulator.movements().await?, &self.story.orders);
         let read = Read {
             payments: self.api.payments().await?,
             refunds: tool::list(&self.aegisctl, "refund").await?,
             payouts: self.api.all("payouts").await?,
-            discrepancies: self.api.all("discrepancies").await?,
+            discrepancies: tool::list(&self.aegisctl, "reconcile").await?,
             balances: self.api.balances().await?,
         };
         let mut findings = Findings::default();
@@ -52,7 +61,8 @@ impl Day<'_> {
             psp: &psp,
             read: &read,
         };
-        let (flows, balances) = compare.compare(&mut findings);
+        let (flows, balances) = compare.compare(&runs, &mut findings);
+        compare::reconciliation(&reconciled, &again, &cleared, &compare, &mut findings);
         let verification = self.aegisctl.verify().await?;
         findings.same("ledger verify, ok", &true, &verification.ok);
         findings.same(
@@ -67,8 +77,6 @@ impl Day<'_> {
             balances,
             findings,
             faults: self.simulator.happened().await?,
-            runs,
-            reconciled,
             verification,
             trace: tool::trace(&self.aegisctl, reference).await?,
         })

@@ -11,6 +11,7 @@ use crate::money::Currency;
 use crate::psp::Psp;
 use crate::replay::Own;
 use crate::story::Order;
+use crate::tool::{Reconciled, Run};
 use crate::world::Merchant;
 
 /// What is read from the ledger.
@@ -37,9 +38,12 @@ pub(crate) struct Compare<'d> {
 
 impl Compare<'_> {
     /// The rows of both tables, and what differs.
-    pub(crate) fn compare(&self, findings: &mut Findings) -> (Vec<Row>, Vec<Row>) {
+    pub(crate) fn compare(&self, runs: &[Run], findings: &mut Findings) -> (Vec<Row>, Vec<Row>) {
         let (books, own) = self.replay(findings);
         self.payments_one_by_one(&books, findings);
+        for run in runs {
+            payout_run(run, own.get(&run.currency), findings);
+        }
         let flows = self.flows(&own);
         let balances = self.balances(&books, findings);
         findings.rows(&flows);
@@ -117,7 +121,7 @@ impl Compare<'_> {
             row(
                 "chargebacks",
                 own.chargebacks.amount,
-                None,
+                Some(here.chargebacks.amount),
                 Some(there.chargebacks.amount),
             );
             row(
@@ -154,18 +158,24 @@ impl Compare<'_> {
                 sums.net += payment.net;
             }
         }
-        let amount_differs =
-            |d: &&Value| d["class"] == "amount" && d["found_currency"] == currency.code();
-        for found in self.read.discrepancies.iter().filter(amount_differs) {
+        // What the PSP told; reconciliation finds each of them once more.
+        let is_otherwise = |found: &&Value| {
+            found["class"] == "amount"
+                && found["source"] != "reconciliation"
+                && found["found_currency"] == currency.code()
+        };
+        for found in self.read.discrepancies.iter().filter(is_otherwise) {
             sums.otherwise.add(minor(found, "found_amount"), 0);
         }
-        for refund in self
-            .read
-            .refunds
-            .iter()
-            .filter(|r| of(r) && r["status"] == "succeeded")
-        {
+        let arrived = |refund: &&Value, origin: &str| {
+            of(refund) && refund["status"] == "succeeded" && refund["origin"] == origin
+        };
+        let refunds = self.read.refunds.iter();
+        for refund in refunds.clone().filter(|r| arrived(r, "request")) {
             sums.refunds.add(minor(refund, "amount"), 0);
+        }
+        for chargeback in refunds.filter(|r| arrived(r, "chargeback")) {
+            sums.chargebacks.add(minor(chargeback, "amount"), 0);
         }
         for payout in self
             .read
@@ -255,5 +265,73 @@ impl Compare<'_> {
             );
         }
         rows
+    }
+}
+
+/// A run paid what was due, once, however it was started.
+fn payout_run(run: &Run, own: Option<&Own>, findings: &mut Findings) {
+    let due = own.map(|own| own.due).unwrap_or_default();
+    let what = |what: &str| format!("payout run {}, {what}", run.key);
+    let counted = run.count("count");
+    findings.same(&what("payouts"), &(due.count as i64), &counted);
+    findings.same(&what("total"), &due.amount, &run.count("total"));
+    let ended = run.count("succeeded") + run.count("failed");
+    findings.same(&what("payouts that ended"), &counted, &ended);
+    let unexpected = run.codes.iter().filter(|code| ![0, 5].contains(*code));
+    findings.same(&what("unexpected exit codes"), &0, &unexpected.count());
+}
+
+/// The PSP's export agrees line by line, but for what was paid otherwise; the same file again is
+/// known.
+pub(crate) fn reconciliation(
+    first: &Reconciled,
+    again: &Reconciled,
+    cleared: &Reconciled,
+    compare: &Compare<'_>,
+    findings: &mut Findings,
+) {
+    let number = |of: &Reconciled, name: &str| of.said[name].as_i64().unwrap_or(-1);
+    let mut otherwise: Vec<&str> = compare
+        .orders
+        .iter()
+        .filter(|order| {
+            let paid = compare.psp.paid.get(&order.reference);
+            paid.is_some_and(|(amount, _)| *amount != order.amount)
+        })
+        .map(|order| order.reference.as_str())
+        .collect();
+    let mut found: Vec<&str> = compare
+        .read
+        .discrepancies
+        .iter()
+        .filter(|found| found["source"] == "reconciliation")
+        .map(|found| found["reference"].as_str().unwrap_or_default())
+        .collect();
+    otherwise.sort_unstable();
+    found.sort_unstable();
+    findings.same(
+        "what reconciliation found",
+        &otherwise.join(" "),
+        &found.join(" "),
+    );
+    let lines = number(first, "lines");
+    let rest = otherwise.len() as i64;
+    findings.same(
+        "lines that matched",
+        &(lines - rest),
+        &number(first, "matched"),
+    );
+    let code = if rest > 0 { 4 } else { 0 };
+    findings.same("exit code of reconcile run", &code, &first.code);
+    findings.same(
+        "lines known the second time",
+        &lines,
+        &number(again, "known"),
+    );
+    findings.same("exit code of the second time", &0, &again.code);
+    for wallet in cleared.said.as_array().into_iter().flatten() {
+        let name = format!("unexplained in {} {}", wallet["wallet"], wallet["currency"]);
+        let unexplained = wallet["unexplained"].as_i64().unwrap_or(-1);
+        findings.same(&name, &0, &unexplained);
     }
 }

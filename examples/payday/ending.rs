@@ -40,7 +40,7 @@ pub(crate) fn show(
     ));
     screen.say(&tables.checks(&verified.checks));
     head(&format!("aegisctl trace {}", evidence.trace.reference));
-    screen.say(evidence.trace.text.trim_end());
+    screen.say(&report::trace(tables, &evidence.trace));
     screen.say("");
     let mut differences = evidence.findings.differences.clone();
     differences.extend(stopped);

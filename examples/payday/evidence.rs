@@ -108,8 +108,6 @@ pub(crate) struct Evidence {
     pub balances: Vec<Row>,
     pub findings: Findings,
     pub faults: BTreeMap<String, u64>,
-    pub runs: Vec<tool::Run>,
-    pub reconciled: tool::Reconciled,
     pub verification: Verification,
     pub trace: tool::Trace,
 }

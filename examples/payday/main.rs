@@ -10,8 +10,6 @@
 //! The way to read it: `story` draws what happens from the seed, `world` the merchants and their
 //! terms, `run` is the day, `books` the demo's own arithmetic, `evidence` compares, `report` shows.
 
-#![expect(dead_code, reason = "what the PSP and the tool say is read whole")]
-
 mod api;
 mod books;
 mod close;

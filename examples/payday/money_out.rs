@@ -25,10 +25,13 @@ impl Day<'_> {
             self.screen.say_indented(None, &line);
             tokio::time::sleep(wait + Duration::from_secs(1)).await;
         }
-        for _ in 0..2 {
-            let said = tool::settle(&self.aegisctl).await?;
-            self.screen.say_indented(None, &format!("{said}"));
-        }
+        let first = tool::settle(&self.aegisctl).await?;
+        let second = tool::settle(&self.aegisctl).await?;
+        let line = format!(
+            "{} periods of merchants settled; the second run settled {}",
+            first["settled"], second["settled"]
+        );
+        self.screen.say_indented(None, &line);
         Ok(())
     }
 
@@ -43,9 +46,11 @@ impl Day<'_> {
         let mut runs = Vec::new();
         for currency in Currency::ALL {
             let code = currency.code();
-            let kill = (self.size.power_cut && currency == Currency::Ngn).then_some(3);
+            // About half of those that are due.
+            let half = self.merchants.len() as u64 / 6;
+            let kill = (self.size.power_cut && currency == Currency::Ngn).then_some(half);
             let key = format!("{}-{}", self.ledger, code.to_lowercase());
-            let run = tool::pay_out(&self.aegisctl, &self.simulator, key, code, kill).await?;
+            let run = tool::pay_out(&self.aegisctl, &self.simulator, key, currency, kill).await?;
             if let Some(sent) = run.killed_after {
                 let line = format!("{}: killed after {sent} transfers", run.key);
                 self.screen.say_indented(Some(Tone::Heading), &line);

@@ -20,6 +20,8 @@ pub(crate) struct Own {
     pub refunds: Line,
     pub chargebacks: Line,
     pub payouts: Line,
+    /// What the payout run was to send.
+    pub due: Line,
 }
 impl Compare<'_> {
     /// The day once more, with the demo's own arithmetic: what happened is taken from the PSP, what
@@ -130,6 +132,8 @@ impl Compare<'_> {
         }
         for (merchant, of) in self.merchants.iter().enumerate() {
             let expected: Vec<i64> = books.payable(merchant).into_iter().collect();
+            let due = &mut own.entry(of.currency).or_default().due;
+            expected.iter().for_each(|amount| due.add(*amount, 0));
             let found = payouts.remove(of.name.as_str()).unwrap_or_default();
             let amounts: Vec<i64> = found.iter().map(|(amount, _)| *amount).collect();
             let what = format!("payouts to {}", of.name);

@@ -4,7 +4,9 @@ use comfy_table::Cell;
 
 use crate::evidence::Row;
 use crate::money::{Currency, DECIMALS};
+use crate::stage::numbers::amount as amount_of;
 use crate::stage::table::{Tables, aligned, words_last};
+use crate::tool::Trace;
 
 /// What lies in the wallets of each kind, for a reader who is new to it.
 const MEANINGS: [(&str, &str); 9] = [
@@ -53,4 +55,19 @@ pub(crate) fn side_by_side(tables: Tables, rows: &[Row], with_meanings: bool) ->
         ]);
     }
     words_last(aligned(table, 2)).trim_fmt()
+}
+
+/// What happened to a payment.
+pub(crate) fn trace(tables: Tables, trace: &Trace) -> String {
+    let mut table = tables.table(&["at", "what", "", "amount"], 3);
+    for moment in &trace.moments {
+        let amount = moment.amount.map(|amount| amount_of(amount, DECIMALS));
+        table.add_row([
+            moment.at.clone(),
+            moment.what.clone(),
+            moment.state.clone(),
+            amount.unwrap_or_default(),
+        ]);
+    }
+    aligned(table, 3).trim_fmt()
 }

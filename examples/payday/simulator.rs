@@ -21,7 +21,7 @@ pub(crate) const SECRET_KEY: &str = "sk_test_payday";
 const START: Duration = Duration::from_secs(20);
 
 /// What goes wrong, and how often.
-pub(crate) const FAULTS: [&str; 14] = [
+pub(crate) const FAULTS: [&str; 15] = [
     "timeout=1%",
     "server-error=2%",
     "cut=2%",
@@ -35,7 +35,8 @@ pub(crate) const FAULTS: [&str; 14] = [
     "late=5%",
     "forged=5%",
     "missing=2%",
-    "reversed=4%",
+    "failed=4%",
+    "reversed=3%",
 ];
 
 /// The provider. Clones talk to the same.
@@ -143,13 +144,6 @@ impl Simulator {
         id.with_context(|| format!("the simulator answers {answer}"))
     }
 
-    /// Lets a fault wait for its call.
-    pub(crate) async fn arm(&self, fault: &str, call: &str, times: u32) -> Result<()> {
-        let body = json!({"fault": fault, "call": call, "times": times});
-        self.ask(Method::POST, "faults", Some(&body)).await?;
-        Ok(())
-    }
-
     /// How often each fault happened.
     pub(crate) async fn happened(&self) -> Result<BTreeMap<String, u64>> {
         let answer = self.ask(Method::GET, "faults", None).await?;
@@ -159,11 +153,6 @@ impl Simulator {
             Some((name, fault["happened"].as_u64()?))
         };
         Ok(faults.iter().filter_map(read).collect())
-    }
-
-    /// What became of the webhooks.
-    pub(crate) async fn webhooks(&self) -> Result<Value> {
-        self.ask(Method::GET, "webhooks", None).await
     }
 
     /// Balances and counts.

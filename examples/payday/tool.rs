@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::money::Currency;
 use crate::simulator::Simulator;
 use crate::stage::aegisctl::Aegisctl;
 
@@ -65,7 +66,7 @@ pub(crate) async fn settle(aegisctl: &Aegisctl) -> Result<Value> {
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub key: String,
-    pub currency: &'static str,
+    pub currency: Currency,
     /// Transfers that the PSP had when the run was killed; none where it lived.
     pub killed_after: Option<u64>,
     /// Exit codes of the starts that came after.
@@ -86,7 +87,7 @@ pub(crate) async fn pay_out(
     aegisctl: &Aegisctl,
     simulator: &Simulator,
     key: String,
-    currency: &'static str,
+    currency: Currency,
     kill: Option<u64>,
 ) -> Result<Run> {
     let args = [
@@ -100,7 +101,7 @@ pub(crate) async fn pay_out(
         &key,
         "--due",
         "--currency",
-        currency,
+        currency.code(),
     ];
     let mut run = Run {
         killed_after: None,
@@ -170,21 +171,37 @@ pub(crate) async fn clearing(aegisctl: &Aegisctl) -> Result<Reconciled> {
     Ok(Reconciled { code, said })
 }
 
-/// All that is known of a payment, in order of time.
+/// What is known of a payment, in order of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     pub reference: String,
-    pub text: String,
+    pub moments: Vec<Moment>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub at: String,
+    pub what: String,
+    pub state: String,
+    pub amount: Option<i64>,
 }
 
 /// Follows a payment.
 pub(crate) async fn trace(aegisctl: &Aegisctl, reference: &str) -> Result<Trace> {
-    let output = aegisctl.command(&["trace", reference]).output().await?;
-    if !output.status.success() {
-        bail!("aegisctl trace {reference} ended with {}", said(&output));
-    }
+    let (_, said) = run(aegisctl, &["-q", "-o", "json", "trace", reference]).await?;
+    let moments = said["moments"].as_array().cloned().unwrap_or_default();
+    let moment = |moment: &Value| {
+        let text = |name: &str| moment[name].as_str().unwrap_or_default().to_owned();
+        Moment {
+            at: text("at"),
+            what: text("what"),
+            state: text("state"),
+            amount: moment["amount"].as_i64(),
+        }
+    };
     Ok(Trace {
         reference: reference.to_owned(),
-        text: String::from_utf8_lossy(&output.stdout).into_owned(),
+        moments: moments.iter().map(moment).collect(),
     })
 }

@@ -147,7 +147,7 @@ fn merchant(rank: usize, name: String, rng: &mut Rng) -> Merchant {
         minimum: if rng.u8(..3) == 0 { rng.i64(1..=50) } else { 0 },
         cap: (naira && rng.u8(..3) == 0).then(|| rng.i64(250_000..=400_000)),
     };
-    let some = if naira { 20_000_000 } else { 500_000 };
+    let some = if naira { 200_000_000 } else { 5_000_000 };
     Merchant {
         name,
         currency,

@@ -576,6 +576,40 @@ pub(super) const KEYS: &[Key] = &[
                payout. Then the payout is sent again, under the same reference.",
     },
     Key {
+        name: "refunds.poll_ms",
+        variable: "REFUNDS_POLL_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.refunds.poll,
+        },
+        help: "How long the refunds' worker sleeps when nothing is due and nobody wakes it.",
+    },
+    Key {
+        name: "refunds.ask_every_ms",
+        variable: "REFUNDS_ASK_EVERY_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.refunds.ask_every,
+        },
+        help: "How often the PSP is asked about a refund once the waits of the schedule are over.",
+    },
+    Key {
+        name: "refunds.settling_ms",
+        variable: "REFUNDS_SETTLING_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.refunds.settling,
+        },
+        help: "How long after a call without an answer the PSP's list counts that doesn't show a refund. \
+               Then the refund is sent again; a PSP would take it twice.",
+    },
+    Key {
         name: "settlement.every_ms",
         variable: "SETTLEMENT_EVERY_MS",
         kind: Kind::Integer {

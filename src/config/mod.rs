@@ -36,7 +36,8 @@ pub use origin::Origin;
 pub use secret::{MASK, Secret, SecretUrl};
 pub use settings::{
     Config, DatabaseConfig, KafkaConfig, LogConfig, PaymentsConfig, PayoutRunConfig, PayoutsConfig,
-    PaystackConfig, PostingConfig, RedisConfig, RelayConfig, ServerConfig, SettlementConfig,
+    PaystackConfig, PostingConfig, RedisConfig, RefundsConfig, RelayConfig, ServerConfig,
+    SettlementConfig,
 };
 pub use warning::Warning;
 

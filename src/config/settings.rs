@@ -43,6 +43,8 @@ pub struct Config {
     pub payments: PaymentsConfig,
     /// Payouts, through whichever PSP.
     pub payouts: PayoutsConfig,
+    /// Refunds, through whichever PSP.
+    pub refunds: RefundsConfig,
     /// Settlement.
     pub settlement: SettlementConfig,
     /// Payout runs.
@@ -231,6 +233,17 @@ pub struct PaymentsConfig {
     pub batch_webhooks_max: usize,
 }
 
+/// Refunds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundsConfig {
+    /// How long the worker sleeps when nothing is due and nobody wakes it.
+    pub poll: Duration,
+    /// How often the PSP is asked about a refund once the waits of the schedule are over.
+    pub ask_every: Duration,
+    /// How long after a call without an answer the PSP's list counts that doesn't show it.
+    pub settling: Duration,
+}
+
 /// Settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettlementConfig {
@@ -335,6 +348,11 @@ impl Config {
                 abandon_after: Duration::from_millis(24 * 3_600_000),
                 poll: Duration::from_millis(1_000),
                 batch_webhooks_max: 500,
+            },
+            refunds: RefundsConfig {
+                poll: Duration::from_millis(1_000),
+                ask_every: Duration::from_millis(300_000),
+                settling: Duration::from_millis(300_000),
             },
             settlement: SettlementConfig {
                 every: Duration::from_millis(60_000),

@@ -79,7 +79,7 @@ impl Money {
         let pool = settings.posting_pool(REFUND_CONNECTIONS_MAX);
         let due = Arc::new(Notify::new());
         let refunds = refunds::Desk::new(pool.clone(), refund_options.clone(), Arc::clone(&due));
-        let (poll, stopped) = (config.payments.poll, stop.clone());
+        let (poll, stopped) = (config.refunds.poll, stop.clone());
         let of_refunds = psp.clone();
         workers.spawn(async move {
             refunds::run(pool, refund_options, of_refunds, &due, poll, stopped).await;

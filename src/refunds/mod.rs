@@ -78,6 +78,8 @@ impl Options {
             timing: Timing {
                 // A call ends within its time, and is written down soon after.
                 lease: config.paystack.timeout.saturating_mul(2).max(LEASE_MIN),
+                poll: config.refunds.ask_every,
+                settling: config.refunds.settling,
                 ..Timing::default()
             },
         }
