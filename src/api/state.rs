@@ -19,6 +19,7 @@ use crate::payments::Desk;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
+use crate::reconcile;
 use crate::settlement::{self, Settler};
 use crate::telemetry::Metrics;
 
@@ -59,6 +60,7 @@ pub struct ApiState {
     dispatch: Option<Dispatch<Paystack>>,
     refunds: Option<crate::refunds::Desk>,
     settler: Settler,
+    reconcile: reconcile::Options,
 }
 
 #[derive(Debug)]
@@ -102,7 +104,18 @@ impl ApiState {
             dispatch: None,
             refunds: None,
             settler,
+            reconcile: reconcile::Options::default(),
         }
+    }
+
+    /// The same with events of reconciliation told at these topics.
+    #[must_use]
+    pub fn with_reconcile(self, reconcile: reconcile::Options) -> Self {
+        Self { reconcile, ..self }
+    }
+
+    pub(super) fn reconcile_options(&self) -> &reconcile::Options {
+        &self.reconcile
     }
 
     /// The same with settlement runs over connections of their own.
