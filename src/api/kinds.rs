@@ -63,6 +63,8 @@ kinds! {
     MERCHANT_NOT_FOUND = 404 "merchant_not_found" "There is no such merchant";
     PAYMENT_NOT_FOUND = 404 "payment_not_found" "There is no such payment";
     REFUND_NOT_FOUND = 404 "refund_not_found" "There is no such refund";
+    DISCREPANCY_NOT_FOUND = 404 "discrepancy_not_found" "There is no such discrepancy";
+    RECONCILIATION_NOT_FOUND = 404 "reconciliation_not_found" "There is no such reconciliation";
     PSP_NOT_FOUND = 404 "psp_not_found" "There is no such PSP";
     PAYOUT_RUN_NOT_FOUND = 404 "payout_run_not_found" "There is no such payout run";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not take this method";
@@ -71,6 +73,7 @@ kinds! {
     WALLET_EXISTS = 409 "wallet_exists" "The wallet exists with other settings";
     DEAD_LETTER_DECIDED = 409 "dead_letter_decided" "The dead letter was decided on before";
     REPLAY_RUNNING = 409 "replay_running" "A replay is at the topic";
+    RECONCILIATION_RUNNING = 409 "reconciliation_running" "Another run is at these statements";
     BODY_TOO_LARGE = 413 "body_too_large" "The body is too large";
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
@@ -102,6 +105,10 @@ kinds! {
     LIST_EMPTY = 422 "list_empty" "The list is empty";
     LIST_TOO_LONG = 422 "list_too_long" "The list is too long";
     MERCHANT_REPEATED = 422 "merchant_repeated" "A merchant stands in the list twice";
+    STATEMENT_UNUSABLE = 422 "statement_unusable" "The statement can't be used";
+    DISCREPANCY_RESOLVED = 422 "discrepancy_resolved" "The discrepancy was resolved before";
+    DISCREPANCY_NOT_PROPOSED = 422 "discrepancy_not_proposed" "Nobody proposed how it is resolved";
+    SECOND_PERSON_NEEDED = 422 "second_person_needed" "Somebody else has to approve";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";
     DATABASE_UNAVAILABLE = 503 "database_unavailable" "The database can't be reached";

@@ -28,6 +28,7 @@ mod probes;
 mod problem;
 mod query;
 mod readiness;
+mod reconciliations;
 mod refunds;
 mod replays;
 mod request;
@@ -101,6 +102,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/settlements/preview", get(settlements::preview))
         .route("/settlements/{id}", get(settlements::show))
         .nest("/payout-runs", payout_runs(at))
+        .nest("/reconciliations", reconciliations(at))
+        .nest("/discrepancies", discrepancies(at))
         .nest("/dead-letters", dead_letters(at));
     Router::new()
         .route("/livez", get(probes::live))
@@ -119,6 +122,24 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), request::attend))
         .with_state(state)
+}
+
+fn reconciliations(at: &ApiState) -> Router<ApiState> {
+    Router::new()
+        .route(
+            "/",
+            get(reconciliations::runs).merge(writing(at, reconciliations::run)),
+        )
+        .route("/clearing", get(reconciliations::clearing))
+        .route("/{id}", get(reconciliations::show_run))
+}
+
+fn discrepancies(at: &ApiState) -> Router<ApiState> {
+    Router::new()
+        .route("/", get(reconciliations::list))
+        .route("/{id}", get(reconciliations::show))
+        .route("/{id}/propose", writing(at, reconciliations::propose))
+        .route("/{id}/approve", writing(at, reconciliations::approve))
 }
 
 fn merchants(at: &ApiState) -> Router<ApiState> {

@@ -13,8 +13,9 @@ use utoipa::OpenApi;
 use super::kinds::{self, Kind};
 use super::schema::{FieldProblem, ProblemDocument};
 use super::{
-    dead_letters, entries, ledgers, merchants, payments, payout_runs, payouts, probes, refunds,
-    replays, settlements, trace, transactions, transfers, wallets, webhooks,
+    dead_letters, entries, ledgers, merchants, payments, payout_runs, payouts, probes,
+    reconciliations, refunds, replays, settlements, trace, transactions, transfers, wallets,
+    webhooks,
 };
 use crate::ledger::RejectionCode;
 
@@ -52,6 +53,14 @@ use crate::ledger::RejectionCode;
         payments::show,
         payments::requery,
         webhooks::receive,
+        reconciliations::run,
+        reconciliations::runs,
+        reconciliations::show_run,
+        reconciliations::clearing,
+        reconciliations::list,
+        reconciliations::show,
+        reconciliations::propose,
+        reconciliations::approve,
         payouts::create,
         payouts::list,
         payouts::show,
@@ -94,6 +103,7 @@ use crate::ledger::RejectionCode;
         (name = "merchants", description = "Whose money it is, and what was agreed with them."),
         (name = "payments", description = "Money in through a PSP."),
         (name = "webhooks", description = "What PSPs tell by themselves, signed instead of under a key."),
+        (name = "reconciliation", description = "The ledger held against what PSPs and banks say."),
         (name = "payouts", description = "Money out through a PSP."),
         (name = "refunds", description = "Money back to customers, and chargebacks."),
         (name = "settlements", description = "What matured becomes the merchants' to have."),
@@ -263,6 +273,10 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
     let makes_refund = writes && path.ends_with("/refunds");
     let is_refund = path.contains("/refunds/{id}");
     let resolves_refund = is_refund && path.ends_with("/resolve");
+    let reconciles = writes && path.ends_with("/reconciliations");
+    let is_discrepancy = path.contains("/discrepancies/{id}");
+    let proposes = is_discrepancy && path.ends_with("/propose");
+    let approves = is_discrepancy && path.ends_with("/approve");
     let moves_money = makes_payment || makes_payout || makes_refund;
     let is_run = path.contains("/payout-runs/{key}");
     let starts_run = writes && path.ends_with("/payout-runs");
@@ -277,6 +291,25 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
             is_webhook || moves_money || asks_psp || resolves_refund || (writes && is_payout)
         }
         (_, "psp_unavailable") => asks_psp,
+        (_, "discrepancy_not_found") => is_discrepancy,
+        (_, "reconciliation_not_found") => path.contains("/reconciliations/{id}"),
+        (_, "statement_unusable" | "reconciliation_running") => reconciles,
+        (_, "discrepancy_resolved") => proposes || approves,
+        (_, "discrepancy_not_proposed" | "second_person_needed") => approves,
+        (
+            422,
+            "wallet_not_found" | "currency_mismatch" | "wallet_frozen" | "insufficient_funds"
+            | "balance_overflow",
+        ) if approves => true,
+        (
+            _,
+            "unbalanced"
+            | "same_wallet"
+            | "too_many_legs"
+            | "amount_not_positive"
+            | "amount_too_large"
+            | "currency_unknown",
+        ) if proposes => true,
         (404, "merchant_not_found") => path.contains("{merchant}"),
         (_, "merchant_exists") => writes && path.ends_with("/merchants"),
         (_, "below_floor") => writes && path.ends_with("/terms"),

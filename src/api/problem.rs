@@ -18,6 +18,7 @@ use crate::payments::{PaymentError, Refused};
 use crate::payouts::PayoutError;
 use crate::postgres::{Failure, classify};
 use crate::psp::PspError;
+use crate::reconcile::ReconcileError;
 use crate::refunds::RefundError;
 use crate::settlement::SettlementError;
 
@@ -170,6 +171,30 @@ impl From<PayoutError> for Problem {
             }
             PayoutError::Refused { rejection, .. } => Self::from(rejection),
             PayoutError::Event(_) => Self::internal(told),
+        }
+    }
+}
+
+impl From<ReconcileError> for Problem {
+    fn from(error: ReconcileError) -> Self {
+        let told = error.to_string();
+        match error {
+            ReconcileError::Database(error) => error.into(),
+            ReconcileError::Post(PostError::Database(error)) => match classify(&error) {
+                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
+                Failure::Conflict => contended(),
+                Failure::Exhausted => database_exhausted(),
+                Failure::Unique | Failure::Permanent => return Self::internal(told),
+            }
+            .caused_by(told),
+            ReconcileError::Post(error) => error.into(),
+            ReconcileError::Unusable(_) => Self::new(kinds::STATEMENT_UNUSABLE, told),
+            ReconcileError::Busy { .. } => Self::new(kinds::RECONCILIATION_RUNNING, told),
+            ReconcileError::Refused {
+                code: "discrepancy_not_found",
+                detail,
+            } => Self::new(kinds::DISCREPANCY_NOT_FOUND, detail),
+            ReconcileError::Refused { code, detail } => Self::of_rule(code, detail),
         }
     }
 }

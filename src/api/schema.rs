@@ -11,7 +11,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::readiness::CheckStatus;
-use crate::view::{AgreedTermsView, PastWalletView, ReplayPlanView, ReplayView, WalletView};
+use crate::view::{
+    AgreedTermsView, ClearingView, PastWalletView, ReconciliationView, ReplayPlanView, ReplayView,
+    WalletView,
+};
 
 /// A ledger to make.
 #[derive(ToSchema)]
@@ -469,3 +472,86 @@ pub struct ProblemDocument<'a> {
     /// The request's, by which the log finds it.
     pub correlation_id: &'a str,
 }
+
+/// A statement to hold the ledger against: of a PSP or of a bank, one of the two.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "psp": "paystack", "file_name": "november.csv",
+    "content": "kind,reference,currency,minor,booked_at\npayment,order-1001,NGN,125000,2026-11-22\n",
+}))]
+pub struct ReconciliationRequest {
+    /// The PSP whose statement it is.
+    pub psp: Option<String>,
+    /// The bank whose statement it is: `main` for the wallet `bank:main`.
+    pub bank: Option<String>,
+    /// `plain`, `paystack-balance`, `paystack-transactions`, `paystack-transfers`, `bank-csv` or
+    /// `camt053`; told by its beginning unless said.
+    pub format: Option<String>,
+    /// As the file is called.
+    pub file_name: Option<String>,
+    /// The file.
+    pub content: String,
+}
+
+/// What came of a run over a statement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReconciliationAnswer {
+    /// The run.
+    #[serde(flatten)]
+    pub run: ReconciliationView,
+    /// Lines that could not be read, the first 1,000.
+    pub broken_lines: Vec<BrokenLine>,
+}
+
+/// A line that can't be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BrokenLine {
+    /// Where it begins, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl From<(u64, String)> for BrokenLine {
+    fn from((line, problem): (u64, String)) -> Self {
+        Self { line, problem }
+    }
+}
+
+/// The clearing wallets.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClearingAnswer {
+    /// Whether all of them are accounted for, and nothing about them is disputed.
+    pub explained: bool,
+    /// In order of address and currency.
+    pub items: Vec<ClearingView>,
+}
+
+/// How a discrepancy is to be resolved.
+#[derive(ToSchema)]
+#[schema(example = json!({"reason": "paid to the bank on 22 November", "legs": [
+    {"wallet": "psp:paystack", "currency": "NGN", "amount": 125_000},
+    {"wallet": "bank:main", "currency": "NGN", "amount": -125_000},
+]}))]
+pub struct DiscrepancyProposeRequest {
+    /// Why, in 1 to 1,000 characters.
+    pub reason: String,
+    /// The correcting transaction; none unless said.
+    pub legs: Option<Vec<CorrectingLeg>>,
+}
+
+/// A leg of a correcting transaction.
+#[derive(ToSchema)]
+pub struct CorrectingLeg {
+    /// The wallet's address.
+    pub wallet: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Minor units: credit positive, debit negative.
+    pub amount: i64,
+}
+
+/// Nothing beside the path: `{}`.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub struct DiscrepancyApproveRequest {}

@@ -20,6 +20,7 @@ use crate::payout_runs;
 use crate::payouts::Dispatch;
 use crate::postgres::{DEAD_MAX, Failure, classify, ledgers};
 use crate::psp::Paystack;
+use crate::reconcile;
 use crate::settlement::{self, Settler};
 use crate::telemetry::Metrics;
 
@@ -61,6 +62,7 @@ pub struct ApiState {
     refunds: Option<crate::refunds::Desk>,
     settler: Settler,
     run_limits: payout_runs::Limits,
+    reconcile: reconcile::Options,
 }
 
 #[derive(Debug)]
@@ -105,7 +107,18 @@ impl ApiState {
             refunds: None,
             settler,
             run_limits: payout_runs::Limits::default(),
+            reconcile: reconcile::Options::default(),
         }
+    }
+
+    /// The same with events of reconciliation told at these topics.
+    #[must_use]
+    pub fn with_reconcile(self, reconcile: reconcile::Options) -> Self {
+        Self { reconcile, ..self }
+    }
+
+    pub(super) fn reconcile_options(&self) -> &reconcile::Options {
+        &self.reconcile
     }
 
     /// The same with settlement runs over connections of their own.

@@ -169,7 +169,8 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported)
         .with_office(Office::from_config(config))
-        .with_settler(settler);
+        .with_settler(settler)
+        .with_reconcile(crate::reconcile::Options::from_config(config));
     let gauges = tokio::spawn(gauges::watch(pool.clone()));
     let mut state = state.with_replayer(replayer.clone()).with_metrics(metrics);
     if let Some(cache) = &cache {

@@ -35,6 +35,15 @@ pub struct Options {
     pub topic_settlements: String,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            topic_transactions: "aegis.transactions".to_owned(),
+            topic_settlements: "aegis.settlements".to_owned(),
+        }
+    }
+}
+
 impl Options {
     /// As the configuration says.
     #[must_use]

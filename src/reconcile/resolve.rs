@@ -13,7 +13,7 @@ use crate::ledger::{Address, Currency, Details, Ledger, LegDraft, Transaction, W
 use crate::merchant::house;
 use crate::postgres::audit::{self, Actor, Deed};
 use crate::postgres::discrepancies::{self, Class, Discrepancy, Status};
-use crate::postgres::{outbox, transact};
+use crate::postgres::{atomically, outbox};
 
 /// One leg of a correcting transaction.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -140,16 +140,39 @@ pub async fn propose(
         let drafts: Vec<LegDraft> = legs.iter().map(Leg::draft).collect();
         Transaction::new(&drafts)?;
     }
-    let proposal = json!({"legs": legs});
-    transact(pool, async |conn| {
-        open_one(conn, ledger, id).await?;
-        discrepancies::propose(conn, ledger.id, id, &proposal, reason, &actor.name, now).await?;
-        let action = "discrepancy.resolution_proposed";
-        record(conn, ledger, id, action, reason, &proposal, actor, now).await?;
-        let found = discrepancies::find(conn, ledger.id, id, false).await?;
-        found.ok_or_else(|| not_found(ledger, id))
-    })
-    .await
+    let proposal = Proposal {
+        id,
+        content: json!({"legs": legs}),
+        reason,
+        actor,
+        now,
+    };
+    atomically!(pool, |conn| write_proposal(conn, ledger, &proposal))
+}
+
+struct Proposal<'a> {
+    id: i64,
+    content: Value,
+    reason: &'a str,
+    actor: &'a Actor,
+    now: OffsetDateTime,
+}
+
+async fn write_proposal(
+    conn: &mut PgConnection,
+    ledger: &Ledger,
+    of: &Proposal<'_>,
+) -> Result<Discrepancy, ReconcileError> {
+    let (id, content, by) = (of.id, &of.content, &of.actor.name);
+    open_one(conn, ledger, id).await?;
+    discrepancies::propose(conn, ledger.id, id, content, of.reason, by, of.now).await?;
+    let action = "discrepancy.resolution_proposed";
+    record(
+        conn, ledger, id, action, of.reason, content, of.actor, of.now,
+    )
+    .await?;
+    let found = discrepancies::find(conn, ledger.id, id, false).await?;
+    found.ok_or_else(|| not_found(ledger, id))
 }
 
 /// Says yes to what somebody else proposed: posts the correcting transaction and closes the
@@ -166,32 +189,40 @@ pub async fn approve(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Discrepancy, ReconcileError> {
-    transact(pool, async |conn| {
-        let found = open_one(conn, ledger, id).await?;
-        let by = found.proposed_by.as_deref();
-        let (Status::Proposed, Some(by)) = (found.status, by) else {
-            let detail =
-                format!("discrepancy {id} has no proposal yet: propose how it is resolved");
-            return Err(ReconcileError::refused("discrepancy_not_proposed", detail));
-        };
-        if by.trim().to_lowercase() == actor.name.trim().to_lowercase() {
-            let detail =
-                format!("{by} proposed it: somebody else has to approve it; nothing was done");
-            return Err(ReconcileError::refused("second_person_needed", detail));
-        }
-        let reason = found.reason.clone().unwrap_or_default();
-        let transaction = correct(conn, options, ledger, &found).await?;
-        discrepancies::resolve(conn, ledger.id, id, transaction, &actor.name, now).await?;
-        let done = discrepancies::find(conn, ledger.id, id, false).await?;
-        let done = done.ok_or_else(|| not_found(ledger, id))?;
-        let event = news::of(EventType::DiscrepancyResolved, ledger, &done);
-        outbox::tell(conn, ledger.id, &options.topic_settlements, &[event], now).await?;
-        let detail = json!({"proposed_by": by, "transaction_id": transaction});
-        let action = "discrepancy.resolved";
-        record(conn, ledger, id, action, &reason, &detail, actor, now).await?;
-        Ok(done)
-    })
-    .await
+    atomically!(pool, |conn| carry_out(
+        conn, options, ledger, id, actor, now
+    ))
+}
+
+async fn carry_out(
+    conn: &mut PgConnection,
+    options: &Options,
+    ledger: &Ledger,
+    id: i64,
+    actor: &Actor,
+    now: OffsetDateTime,
+) -> Result<Discrepancy, ReconcileError> {
+    let found = open_one(conn, ledger, id).await?;
+    let by = found.proposed_by.as_deref();
+    let (Status::Proposed, Some(by)) = (found.status, by) else {
+        let detail = format!("discrepancy {id} has no proposal yet: propose how it is resolved");
+        return Err(ReconcileError::refused("discrepancy_not_proposed", detail));
+    };
+    if by.trim().to_lowercase() == actor.name.trim().to_lowercase() {
+        let detail = format!("{by} proposed it: somebody else has to approve it; nothing was done");
+        return Err(ReconcileError::refused("second_person_needed", detail));
+    }
+    let reason = found.reason.clone().unwrap_or_default();
+    let transaction = correct(conn, options, ledger, &found).await?;
+    discrepancies::resolve(conn, ledger.id, id, transaction, &actor.name, now).await?;
+    let done = discrepancies::find(conn, ledger.id, id, false).await?;
+    let done = done.ok_or_else(|| not_found(ledger, id))?;
+    let event = news::of(EventType::DiscrepancyResolved, ledger, &done);
+    outbox::tell(conn, ledger.id, &options.topic_settlements, &[event], now).await?;
+    let detail = json!({"proposed_by": by, "transaction_id": transaction});
+    let action = "discrepancy.resolved";
+    record(conn, ledger, id, action, &reason, &detail, actor, now).await?;
+    Ok(done)
 }
 
 async fn correct(

@@ -18,6 +18,7 @@ mod camt053;
 mod classes;
 mod clearing;
 mod formats;
+mod http;
 mod overlap;
 mod resolving;
 mod tool;
