@@ -187,6 +187,7 @@ fn no_float_comes_near_money() {
             "src/terms/",
             "src/engine/",
             "src/postgres/",
+            "src/payout_runs/",
             "src/payouts/",
             "src/psp/",
             "src/simulator/books/",

@@ -11,6 +11,7 @@ use crate::ledger::{Currency, Ledger};
 use crate::postgres::atomically;
 use crate::postgres::audit::Actor;
 use crate::postgres::payout_runs::{self as rows, NewRun, Run, Source, items};
+use crate::resilience::failpoint;
 use crate::view::hex;
 
 /// What a run may pay without a second person. `None`: any.
@@ -148,7 +149,9 @@ pub async fn start(
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Started, RunError> {
-    atomically!(pool, |conn| freeze(conn, topic, ledger, new, actor, now))
+    let started = atomically!(pool, |conn| freeze(conn, topic, ledger, new, actor, now));
+    failpoint::reach(failpoint::PAYOUT_RUN_FROZEN);
+    started
 }
 
 async fn freeze(

@@ -123,6 +123,43 @@ async fn a_run_that_is_posted_is_paid_in_the_background() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_description_are_taken() {
+    let scene = Scene::new().await;
+    scene.merchant("acme", 2_000_000).await;
+    let limit = ("PAYOUT_RUN_APPROVAL_ABOVE_MINOR", "1");
+    let daemon = settings(&scene).with(limit.0, limit.1).start().await;
+    let (ann, eve) = (Caller::new(&daemon, "ann"), Caller::new(&daemon, "eve"));
+    let url = format!("http://{}/openapi.json", daemon.address);
+    let text = ann
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let example = |name: &str| document["components"]["schemas"][name]["example"].clone();
+    let request = example("PayoutRunRequest");
+    let key = request["key"].as_str().unwrap().to_owned();
+    assert_eq!(ann.post("", "1", request.clone()).await.0, 201);
+    let decision = example("PayoutRunDecisionRequest");
+    for (n, deed) in ["approve", "resume"].into_iter().enumerate() {
+        let path = format!("/{key}/{deed}");
+        let (status, answer, _) = eve.post(&path, &n.to_string(), decision.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    ann.until_finished(&key).await;
+    let mut other = request;
+    other["key"] = "other".into();
+    assert_eq!(ann.post("", "2", other).await.0, 201);
+    let reason = example("PayoutRunCancelRequest");
+    let (status, answer, _) = ann.post("/other/cancel", "3", reason).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_the_limit_it_waits_for_another_caller() {
     let scene = Scene::new().await;
     let merchants = scene.merchants(2, 50_000).await;

@@ -164,7 +164,7 @@ impl Scene {
             ("PAYOUTS_SETTLING_MS", own("100")),
             ("PAYOUTS_ASK_EVERY_MS", own("100")),
             ("PAYOUT_RUN_CALLS_PER_SECOND", own("10000")),
-            ("PAYOUT_RUN_PATIENCE_MS", own("60000")),
+            ("PAYOUT_RUN_PATIENCE_MS", own("300000")),
         ]
     }
 

@@ -13,6 +13,8 @@ use crate::payout_runs::{Entry, EntryProblem, ITEMS_MAX, List};
 
 /// The problems that are named.
 const PROBLEMS_MAX: usize = 100;
+/// More than the longest list takes.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
 const COLUMNS: [&str; 5] = ["merchant", "currency", "minor", "amount", "reference"];
 
 /// What a file says.
@@ -41,12 +43,15 @@ impl Written {
             Failure::Usage(format!("{path} can't be read: {error}; nothing was done"))
         };
         match path {
-            "-" => Self::of(io::stdin().lock()),
-            path => Self::of(File::open(path).map_err(unreadable)?),
+            "-" => Self::of(&all(io::stdin().lock()).map_err(unreadable)?),
+            path => {
+                let file = File::open(path).map_err(unreadable)?;
+                Self::of(&all(file).map_err(unreadable)?)
+            }
         }
     }
 
-    fn of(input: impl Read) -> Result<Self, Failure> {
+    fn of(input: &[u8]) -> Result<Self, Failure> {
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .trim(Trim::All)
@@ -63,17 +68,7 @@ impl Written {
                 let told = format!("the list has more than {ITEMS_MAX} payouts: split it");
                 return Err(Failure::Usage(told));
             }
-            // Where the record ends, less its own lines: blank ones before it are no part of it.
-            let own = record
-                .iter()
-                .flatten()
-                .filter(|byte| **byte == b'\n')
-                .count();
-            let own = u64::try_from(own).unwrap_or(0);
-            let line = reader
-                .position()
-                .line()
-                .saturating_sub(own.saturating_add(1));
+            let line = record.position().map_or(0, |at| line_of(input, at));
             match header.entry(&record) {
                 Ok(entry) => {
                     written.entries.push(entry);
@@ -139,6 +134,31 @@ impl Written {
             None => Failure::Usage(told),
         }
     }
+}
+
+/// All of an input, of a size that a list may have.
+fn all(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length < BYTES_MAX => Ok(bytes),
+        _ => Err(io::Error::other(format!(
+            "it has {BYTES_MAX} bytes or more"
+        ))),
+    }
+}
+
+/// The line on which a record begins: empty lines before it are passed over.
+fn line_of(input: &[u8], at: &csv::Position) -> u64 {
+    let rest = usize::try_from(at.byte())
+        .ok()
+        .and_then(|at| input.get(at..));
+    let ends = rest.unwrap_or_default().iter();
+    let empty = ends
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .filter(|byte| **byte == b'\n')
+        .count();
+    at.line().saturating_add(empty as u64)
 }
 
 /// Which column stands where.
@@ -285,7 +305,7 @@ mod tests {
 
     #[test]
     fn all_problems_of_a_list_are_named_by_line() {
-        let text = "merchant,currency,amount,reference\n\
+        let text = "\u{feff}merchant,currency,amount,reference\n\
                     acme,NGN,1250.00,ok\n\
                     Acme,NGN,10.00,\n\
                     bolt,NGX,1,\n\

@@ -15,7 +15,6 @@ use crate::payout_runs::due::{self, LeftOut};
 use crate::payout_runs::{self, Desk, Limits, List, RunKey, Start, Started, Wanted};
 use crate::postgres::payout_runs::find;
 use crate::psp::Paystack;
-use crate::resilience::failpoint;
 
 /// Freeze a list under a key, and pay it
 ///
@@ -170,7 +169,6 @@ async fn freeze(
     let (pool, config) = (context.database()?.pool(), context.config());
     let (topic, actor) = (&config.kafka.topic_settlements, who::operator());
     let started = payout_runs::start(&pool, topic, ledger, new, &actor, now()).await?;
-    failpoint::reach(failpoint::PAYOUT_RUN_FROZEN);
     let (run, way) = match started {
         Started::Now(run) => {
             let frozen = format!("payout run {} is frozen: {}", run.key, amounts(&run));
