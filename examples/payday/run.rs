@@ -249,7 +249,7 @@ fn clock(now: OffsetDateTime, size: &Size) -> Result<(Clock, OffsetDateTime)> {
         0 => "Etc/GMT".to_owned(),
         offset => format!("Etc/GMT{:+}", -offset),
     };
-    let needed = Duration::from_secs(40 + size.payments as u64 / 50);
+    let needed = Duration::from_secs(15 + size.payments as u64 / 80);
     let cut_off = now + needed + Duration::from_secs(60);
     let cut_off = cut_off.replace_second(0)?.replace_nanosecond(0)?;
     let local = cut_off + time::Duration::hours(offset);

@@ -14,7 +14,7 @@ use crate::market::Market;
 /// How many, and which; both from the environment.
 fn size() -> (usize, u64) {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
-    let payments = number("AEGIS_MONEY_PAYMENTS").unwrap_or(2_000);
+    let payments = number("AEGIS_MONEY_PAYMENTS").unwrap_or(1_000);
     let seed = number("AEGIS_MONEY_SEED").unwrap_or_else(|| fastrand::u64(..));
     (usize::try_from(payments).unwrap(), seed)
 }
@@ -25,7 +25,7 @@ async fn every_cent_of_many_payments_is_accounted_for() {
     eprintln!("{payments} payments; AEGIS_MONEY_SEED={seed} makes the same choices again");
     let began = Instant::now();
     let mut market = Market::open(seed).await;
-    let days = 6;
+    let days = 4;
     for day in 0..days {
         let count = payments * (day + 1) / days - payments * day / days;
         let from = market.orders.len();
@@ -45,8 +45,8 @@ async fn every_cent_of_many_payments_is_accounted_for() {
         market.settle().await;
         market.pay_out().await;
     }
-    // A week without customers: all comes to rest.
-    for eight_hours in 0..7 * 3 {
+    // Five days without customers: all comes to rest.
+    for eight_hours in 0..5 * 3 {
         if eight_hours % 3 == 0 {
             market.settle().await;
             market.pay_out().await;
@@ -57,6 +57,7 @@ async fn every_cent_of_many_payments_is_accounted_for() {
     }
     eprintln!("{:?} for the days", began.elapsed());
     what_was_paid_is_credited(&market).await;
+    what_went_back_is_booked(&market).await;
     fees_and_net_sum_to_the_cent(&market).await;
     the_psp_owes_what_its_books_say(&market).await;
     clearing_wallets_are_explained(&market).await;
@@ -80,6 +81,37 @@ async fn what_was_paid_is_credited(market: &Market) {
                 here,
                 there.is_some(),
                 "{reference} is {status} here, there {there:?}"
+            );
+        }
+    });
+}
+
+/// What went back of a payment at the provider went back here, whoever wished it.
+async fn what_went_back_is_booked(market: &Market) {
+    let rows = sqlx::query(
+        "SELECT p.reference, p.refunded, p.status, coalesce(string_agg(concat_ws(' ', r.origin,
+                r.status, r.amount, r.psp_id, r.last_error), '; '), '') AS refunds,
+                (SELECT coalesce(string_agg(concat_ws(' ', w.kind, w.status, w.last_error), '; '), '')
+                 FROM psp_webhooks w WHERE w.reference = p.reference) AS webhooks
+         FROM payments p LEFT JOIN refunds r ON r.ledger_id = p.ledger_id AND r.payment_id = p.id
+         GROUP BY p.reference, p.refunded, p.status",
+    )
+    .fetch_all(&market.pool)
+    .await
+    .unwrap();
+    market.psp.with_books(|books| {
+        for row in &rows {
+            let (reference, here): (&str, i64) = (row.get("reference"), row.get("refunded"));
+            let payment = books.payment(reference).ok();
+            let there = payment.map_or(0, |payment| payment.given_back);
+            let told: [&str; 3] = [row.get("status"), row.get("refunds"), row.get("webhooks")];
+            let disputes = books
+                .disputes()
+                .filter(|d| d.payment_reference == reference);
+            let disputes: Vec<_> = disputes.collect();
+            assert_eq!(
+                here, there,
+                "{reference}: {told:?}; {payment:?} {disputes:?}"
             );
         }
     });
@@ -156,7 +188,12 @@ async fn clearing_wallets_are_explained(market: &Market) {
     .fetch_one(&market.pool)
     .await
     .unwrap();
-    assert_eq!(open, 0, "after a week everything has ended");
+    assert_eq!(
+        open,
+        0,
+        "after five days everything has ended: {}",
+        still_open(market).await
+    );
     for shop in &market.shops {
         let currency = shop.currency;
         for clearing in ["payouts:in_transit", "refunds:in_transit"] {
@@ -172,6 +209,19 @@ async fn clearing_wallets_are_explained(market: &Market) {
         let pending = format!("merchant:{}:pending", shop.id);
         assert_eq!(market.balance(&pending, currency).await, unsettled);
     }
+}
+
+/// What waits, for whom this fails.
+async fn still_open(market: &Market) -> String {
+    let open: Vec<String> = sqlx::query_scalar(
+        "SELECT to_jsonb(p)::text FROM payouts p WHERE status IN ('requested', 'sent', 'unknown')
+         UNION ALL
+         SELECT to_jsonb(r)::text FROM refunds r WHERE status IN ('requested', 'sent', 'unknown')",
+    )
+    .fetch_all(&market.pool)
+    .await
+    .unwrap();
+    open.join("\n")
 }
 
 /// Of the fee each payment gave back the exact share, rounded once, and the platform has the rest.
