@@ -54,7 +54,7 @@ pub async fn begin(conn: &mut PgConnection, ledger_id: i32, wallet: &str) -> sql
     sqlx::raw_sql(
         "SET LOCAL statement_timeout = 0;
          SET LOCAL idle_in_transaction_session_timeout = 0;
-         SET LOCAL work_mem = '64MB';
+         SET LOCAL work_mem = '128MB';
          CREATE TEMP TABLE incoming (
              line bigint, statement integer, account text, kind text COLLATE \"C\",
              reference text COLLATE \"C\", external_id text COLLATE \"C\", batch text COLLATE \"C\",
