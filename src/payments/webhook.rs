@@ -13,10 +13,10 @@ use time::OffsetDateTime;
 use super::outcome::{self, Source, Told};
 use super::{Options, PaymentError, elsewhere, news};
 use crate::ledger::Ledger;
-use crate::postgres::atomically;
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::psp_references::{self, SubjectKind};
 use crate::postgres::webhooks::{self, Fate, NewWebhook, Waiting};
+use crate::postgres::{atomically, roll_back};
 use crate::psp::{self, Psp, Subject, WebhookError, WebhookEvent};
 
 /// How long one waits that failed again and again.
@@ -116,15 +116,8 @@ async fn work_one<P: Psp>(
     now: OffsetDateTime,
 ) -> Result<(), PaymentError> {
     let mut attempts = 0;
-    let done = atomically!(pool, |conn| work_alone(
-        conn,
-        options,
-        psp,
-        id,
-        &mut attempts,
-        now
-    ));
-    let error: PaymentError = match done {
+    let done = work_alone(pool, options, psp, id, &mut attempts, now).await;
+    let error = match done {
         Ok(()) => return Ok(()),
         Err(error) if error.is_outage() => return Err(error),
         Err(error) => error,
@@ -136,19 +129,26 @@ async fn work_one<P: Psp>(
     ))
 }
 
+/// Tries once: whoever holds a lock for long holds up no other webhook for longer.
 async fn work_alone<P: Psp>(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     options: &Options,
     psp: &P,
     id: i64,
     attempts: &mut u32,
     now: OffsetDateTime,
 ) -> Result<(), PaymentError> {
-    let Some(webhook) = webhooks::take(conn, id).await? else {
+    let mut transaction = pool.begin().await?;
+    let Some(webhook) = webhooks::take(&mut transaction, id).await? else {
         return Ok(());
     };
     *attempts = webhook.attempts.saturating_add(1);
-    handle(conn, options, psp, &[webhook], now).await
+    let done = handle(&mut transaction, options, psp, &[webhook], now).await;
+    match done {
+        Ok(()) => transaction.commit().await?,
+        Err(_) => roll_back(transaction).await,
+    }
+    done
 }
 
 async fn put_off(

@@ -32,7 +32,7 @@ pub mod webhooks;
 
 use std::time::Duration;
 
-pub(crate) use transact::{ATTEMPTS_MAX, atomically};
+pub(crate) use transact::{ATTEMPTS_MAX, atomically, roll_back};
 pub use transact::{Undone, transact};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};

@@ -1,6 +1,6 @@
 //! Work that is run again where the server undoes it.
 
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use super::{Failure, classify};
 
@@ -57,8 +57,10 @@ macro_rules! atomically {
                             Ok(()) => Ok(done),
                             Err(error) => Err(error.into()),
                         },
-                        // Dropped, the transaction is rolled back.
-                        Err(error) => Err(error),
+                        Err(error) => {
+                            $crate::postgres::roll_back(transaction).await;
+                            Err(error)
+                        }
                     }
                 }
                 Err(error) => Err(error.into()),
@@ -80,7 +82,23 @@ async fn attempt<T, E: Undone>(
 ) -> Result<T, E> {
     let mut conn = pool.acquire().await?;
     let mut transaction = conn.begin().await?;
-    let done = work(&mut transaction).await?;
-    transaction.commit().await?;
-    Ok(done)
+    match work(&mut transaction).await {
+        Ok(done) => {
+            transaction.commit().await?;
+            Ok(done)
+        }
+        Err(error) => {
+            roll_back(transaction).await;
+            Err(error)
+        }
+    }
+}
+
+/// Ends a transaction that comes to nothing. Dropped, it would keep its locks until its connection is
+/// next looked at, and what follows would find them held.
+pub(crate) async fn roll_back(transaction: Transaction<'_, Postgres>) {
+    // Where this fails the connection is gone, and the transaction with it.
+    if let Err(error) = transaction.rollback().await {
+        tracing::debug!(%error, "a transaction could not be rolled back");
+    }
 }
