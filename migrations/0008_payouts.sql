@@ -29,6 +29,8 @@ CREATE TABLE payouts (
     -- The first call that may have sent it, and the last one's end, as far as that is known.
     doubtful_since  timestamptz,
     doubtful_until  timestamptz,
+    -- Whether the PSP refused it after such a call, so that it is not sent again.
+    refused         boolean NOT NULL DEFAULT false,
     -- When the PSP last said that it doesn't know the reference.
     not_known_at    timestamptz,
     -- The next call to the PSP: to send it, or to ask how it stands. While a call is under way: when

@@ -114,6 +114,8 @@ pub(super) async fn apply(
         amount: before.amount,
         currency: before.currency,
         acknowledged: before.psp_code.is_some(),
+        doubtful: before.doubt.is_some(),
+        refused: before.refused,
         by_word: before.resolution.is_some(),
     };
     let decision = decide(known, &news.learned);
@@ -166,6 +168,7 @@ fn take_in(
     {
         payout.psp_code = Some(transfer.code.clone());
     }
+    payout.refused |= payout.doubt.is_some() && news.learned == Learned::Refused;
     payout.doubt = match (payout.doubt, news.doubt) {
         (Some(before), Some(new)) => Some(Doubt {
             since: before.since.min(new.since),

@@ -222,6 +222,7 @@ fn draft(
         psp_code: None,
         psp_fee: None,
         doubt: None,
+        refused: false,
         not_known_at: None,
         next_attempt_at: Some(now),
         attempts: 0,

@@ -22,6 +22,10 @@ pub struct Known {
     pub currency: Currency,
     /// Whether the PSP ever said that it has the transfer.
     pub acknowledged: bool,
+    /// Whether a call may have sent it without the PSP saying so.
+    pub doubtful: bool,
+    /// Whether the PSP refused it after such a call.
+    pub refused: bool,
     /// Whether a person said how it ended.
     pub by_word: bool,
 }
@@ -38,7 +42,7 @@ pub enum Learned {
         /// In which currency.
         currency: Currency,
     },
-    /// A definite no to the only call that can have sent it.
+    /// A definite no to the call that was to send it.
     Refused,
     /// The call that was to send it did not reach the PSP, or was turned away.
     NotSent,
@@ -161,6 +165,11 @@ pub fn decide(known: Known, learned: &Learned) -> Decision {
             }
         }
         Learned::Refused => match known.status {
+            // An earlier call may have sent it all the same: the PSP is asked before anything is
+            // given back.
+            PayoutStatus::Requested if known.doubtful => {
+                Decision::becomes(PayoutStatus::Unknown, Next::Afresh)
+            }
             PayoutStatus::Requested => Decision::ends(PayoutStatus::Failed, Movement::GiveBack),
             other => Decision::stays(other, Next::AsBefore),
         },
@@ -232,6 +241,9 @@ const fn not_known(known: Known, may_send: bool) -> Decision {
         PayoutStatus::Unknown if known.acknowledged => {
             Decision::stays(PayoutStatus::Unknown, Next::Later).amiss(Class::MissingThere)
         }
+        PayoutStatus::Unknown if may_send && known.refused => {
+            Decision::ends(PayoutStatus::Failed, Movement::GiveBack)
+        }
         PayoutStatus::Unknown if may_send => Decision::becomes(PayoutStatus::Requested, Next::Now),
         PayoutStatus::Unknown => Decision::stays(PayoutStatus::Unknown, Next::Later),
         PayoutStatus::Requested if may_send => Decision::stays(PayoutStatus::Requested, Next::Now),
@@ -263,14 +275,15 @@ mod tests {
     }
 
     fn all_known() -> Vec<Known> {
-        let flags = [(false, false), (false, true), (true, false), (true, true)];
         let known = |status| {
-            flags.map(|(acknowledged, by_word)| Known {
+            (0..16).map(move |flags| Known {
                 status,
                 amount: 100,
                 currency: ngn(),
-                acknowledged,
-                by_word,
+                acknowledged: flags & 1 != 0,
+                doubtful: flags & 2 != 0,
+                refused: flags & 4 != 0,
+                by_word: flags & 8 != 0,
             })
         };
         PayoutStatus::ALL.into_iter().flat_map(known).collect()
@@ -370,6 +383,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_after_a_doubtful_call_ends_nothing_before_the_psp_was_asked() {
+        each(|known, learned, decision| {
+            if known.doubtful && *learned == Learned::Refused {
+                assert_eq!(decision.movement, None, "{known:?}");
+            }
+        });
+        let refused = Known {
+            status: PayoutStatus::Unknown,
+            amount: 100,
+            currency: ngn(),
+            acknowledged: false,
+            doubtful: true,
+            refused: true,
+            by_word: false,
+        };
+        let decision = decide(refused, &Learned::NotKnown { may_send: true });
+        assert_eq!(decision.movement, Some(Movement::GiveBack));
+        let too_early = decide(refused, &Learned::NotKnown { may_send: false });
+        assert_eq!(too_early.movement, None);
+    }
+
+    #[test]
     fn it_may_be_sent_again_only_where_the_psp_never_had_it_and_says_so() {
         each(|known, learned, decision| {
             let becomes = decision.status == PayoutStatus::Requested
@@ -377,7 +412,7 @@ mod tests {
             if becomes {
                 assert_eq!(*learned, Learned::NotKnown { may_send: true });
                 assert_eq!(known.status, PayoutStatus::Unknown);
-                assert!(!known.acknowledged);
+                assert!(!known.acknowledged && !known.refused);
             }
         });
     }

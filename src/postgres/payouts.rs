@@ -134,6 +134,8 @@ pub struct Payout {
     pub psp_fee: Option<i64>,
     /// Calls that may have sent it without the PSP saying so.
     pub doubt: Option<Doubt>,
+    /// Whether the PSP refused it after such a call.
+    pub refused: bool,
     /// When the PSP last said that it doesn't know the reference, UTC.
     pub not_known_at: Option<OffsetDateTime>,
     /// When the PSP is called next, UTC; none: never again.
@@ -217,7 +219,8 @@ pub async fn update(
         "UPDATE payouts SET
              status = $4, psp_code = $5, psp_fee = $6, doubtful_since = $7, doubtful_until = $8,
              not_known_at = $9, next_attempt_at = $10, attempts = $11, waits = $12,
-             last_error = $13, resolved_by = $14, resolved_at = $15, reason = $16, updated_at = $17
+             last_error = $13, resolved_by = $14, resolved_at = $15, reason = $16, updated_at = $17,
+             refused = $18
          WHERE ledger_id = $1 AND id = $2 AND status = $3",
     )
     .bind(ledger_id)
@@ -237,6 +240,7 @@ pub async fn update(
     .bind(resolution.map(|resolution| resolution.at))
     .bind(resolution.map(|resolution| storable(&resolution.reason)))
     .bind(payout.updated_at)
+    .bind(payout.refused)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

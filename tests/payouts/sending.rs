@@ -156,6 +156,35 @@ async fn a_definite_no_gives_the_funds_back() {
 }
 
 #[tokio::test]
+async fn a_no_after_a_call_in_doubt_gives_nothing_back_before_the_psp_was_asked_again() {
+    let scene = Scene::new().await;
+    let payout = scene.requested("k", 90_000).await;
+    scene.arm(Fault::Lost);
+    let mut payout = scene.advance(payout.id).await;
+    while payout.status == PayoutStatus::Unknown {
+        payout = scene.go_on(&payout).await;
+    }
+    scene.arm(Fault::LowBalance);
+    payout = scene.go_on(&payout).await;
+    assert_eq!(
+        payout.status,
+        PayoutStatus::Unknown,
+        "the first may be paid"
+    );
+    assert_eq!(scene.in_transit().await, 90_000);
+    payout = scene.go_on(&payout).await;
+    assert_eq!(payout.status, PayoutStatus::Failed, "the PSP has neither");
+    assert_eq!(
+        (scene.in_transit().await, scene.available().await),
+        (0, FUNDS)
+    );
+    let attempts = scene.attempts(payout.id).await;
+    let last = &attempts[attempts.len() - 2..];
+    assert_eq!(last, ["send refused", "ask not_known"]);
+    assert_eq!(scene.transfers(), 0);
+}
+
+#[tokio::test]
 async fn turned_away_it_stays_requested_and_comes_back_when_the_psp_said() {
     let scene = Scene::new().await;
     let payout = scene.requested("k", 90_000).await;

@@ -48,6 +48,7 @@ fn payout_of(row: &PgRow) -> sqlx::Result<Payout> {
         doubt: since
             .zip(until)
             .map(|(since, until)| Doubt { since, until }),
+        refused: row.try_get("refused")?,
         not_known_at: row.try_get("not_known_at")?,
         next_attempt_at: row.try_get("next_attempt_at")?,
         attempts: row.try_get("attempts")?,
