@@ -109,7 +109,9 @@ CREATE INDEX payments_merchant_idx ON payments (ledger_id, merchant, id);
 CREATE INDEX payments_due_idx ON payments (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX payments_reference_idx ON payments (psp, reference);
 CREATE INDEX payments_unsettled_idx ON payments (ledger_id, merchant, currency, period)
-    WHERE paid_at IS NOT NULL AND settlement_id IS NULL;
+    INCLUDE (matures_at) WHERE paid_at IS NOT NULL AND settlement_id IS NULL;
+CREATE INDEX payments_lacking_idx ON payments (ledger_id, merchant, currency)
+    INCLUDE (unsettled) WHERE unsettled < 0;
 CREATE INDEX payments_settlement_idx ON payments (ledger_id, settlement_id)
     WHERE settlement_id IS NOT NULL;
 CREATE INDEX payments_correlation_id_idx ON payments (ledger_id, correlation_id)

@@ -39,6 +39,8 @@ pub(super) struct Wallets {
     floor: Option<i64>,
     /// What the merchant owes, 0 or more.
     debt: i64,
+    /// What payments lack in pending of which more went back than had come, 0 or more.
+    lacking: i64,
 }
 
 impl<'a> Case<'a> {
@@ -135,14 +137,18 @@ impl<'a> Case<'a> {
         let found = |address: &Address| locked.iter().find(|w| w.address == *address);
         let spendable = |wallet: &Wallet| wallet.balance.saturating_sub(wallet.held);
         let purse = found(&of(self.purse()));
+        let merchant = &self.payment.merchant;
+        let lacking = refunds::lacking(conn, self.ledger.id, merchant, currency).await?;
         Ok(Wallets {
             spendable: purse.map_or(0, spendable),
             floor: purse.and_then(|wallet| wallet.min_balance),
             debt: found(&of(Purse::Owed)).map_or(0, |w| w.balance.saturating_neg().max(0)),
+            lacking,
         })
     }
 
-    /// Who bears the next `amount` that goes back. What is beyond what the purse may fall to is owed.
+    /// Who bears the next `amount` that goes back. What the purse can't give is owed, and netted from
+    /// the next settlement.
     ///
     /// Shares are cumulative, so that they sum to the fee and the net when all is given back; after a
     /// refund in between that came to nothing they are shares of what is left, which sums up too.
@@ -169,9 +175,10 @@ impl<'a> Case<'a> {
         let reversal = terms.reversal(&charge, before, amount).ok_or_else(amiss)?;
         let taken = reversal.merchant.min(wallets.room(terms));
         let (from_pending, from_available) = match self.purse() {
-            Purse::Pending => (taken, 0),
+            Purse::Pending => (taken.min(self.own_room(terms, wallets)), 0),
             _ => (0, taken),
         };
+        let taken = from_pending.max(from_available);
         Ok(Borne {
             fee_share: share.fee(),
             fee_returned: reversal.fee_returned,
@@ -180,6 +187,15 @@ impl<'a> Case<'a> {
             from_available,
             from_owed: reversal.merchant.saturating_sub(taken),
         })
+    }
+
+    /// What may be taken from pending for this payment: its own part of it, and what is left of how
+    /// far the terms let pending fall. The rest of pending is other payments', whose periods are
+    /// settled in full whenever they mature.
+    fn own_room(&self, terms: &ReversalTerms, wallets: &Wallets) -> i64 {
+        let below = wallets.floor(terms).saturating_neg();
+        let below = below.saturating_sub(wallets.lacking).max(0);
+        self.payment.unsettled.max(0).saturating_add(below)
     }
 
     /// A transaction of a refund's.
@@ -371,8 +387,11 @@ pub(super) fn changed(what: &str, id: Uuid) -> sqlx::Error {
 impl Wallets {
     /// What may be taken from the purse: as far as these terms let it fall, and the wallet itself.
     pub(super) fn room(&self, terms: &ReversalTerms) -> i64 {
+        self.spendable.saturating_sub(self.floor(terms)).max(0)
+    }
+
+    fn floor(&self, terms: &ReversalTerms) -> i64 {
         let by_terms = terms.below_zero_max().saturating_neg();
-        let floor = self.floor.map_or(by_terms, |floor| floor.max(by_terms));
-        self.spendable.saturating_sub(floor).max(0)
+        self.floor.map_or(by_terms, |floor| floor.max(by_terms))
     }
 }

@@ -97,6 +97,24 @@ async fn a_kept_fee_is_borne_by_the_merchant_as_far_as_its_terms_let_it_fall() {
 }
 
 #[tokio::test]
+async fn a_refund_leaves_in_pending_what_other_periods_are_settled_with() {
+    for below in [0, FEE / 2, 2 * FEE] {
+        let scene = Scene::under(&terms("kept", below, "kept", 0)).await;
+        let other = scene.paid("other", AMOUNT).await;
+        for name in ["one", "two"] {
+            let payment = scene.paid(name, AMOUNT).await;
+            scene.requested(&payment, name, AMOUNT).await;
+        }
+        // The two fees: the terms let payments go below zero so far, and the rest is owed.
+        let below = below.min(2 * FEE);
+        let owed = 2 * FEE - below;
+        assert_eq!(scene.balances().await, [NET - below, 0, -owed, 3 * FEE]);
+        assert_eq!(scene.payment(other.id).await.unsettled, NET);
+        scene.assert_sound().await;
+    }
+}
+
+#[tokio::test]
 async fn chargebacks_terms_let_no_refund_fall() {
     let scene = Scene::under(&terms("kept", 0, "kept", 1_000_000)).await;
     let payment = scene.paid("p", AMOUNT).await;

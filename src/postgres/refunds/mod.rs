@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 
 use super::storable;
 
-pub use payment::{Standing, lock_wallets, standing, update_payment};
+pub use payment::{Standing, lacking, lock_wallets, standing, update_payment};
 pub use read::{Filter, by_key, find, list, lock, next_due, of_payment};
 pub use row::{Borne, Origin, Refund, RefundStatus, Resolution};
 

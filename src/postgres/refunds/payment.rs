@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::ledger::{Address, Currency, Wallet};
+use crate::merchant::MerchantId;
 use crate::postgres::payments::{Payment, PaymentStatus};
 
 /// What the rows say of a payment.
@@ -92,4 +93,26 @@ pub async fn lock_wallets(
     .iter()
     .map(crate::postgres::wallets::from_row)
     .collect()
+}
+
+/// What a merchant's payments lack in pending of which more went back than had come: 0 or more, minor
+/// units.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn lacking(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    merchant: &MerchantId,
+    currency: Currency,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "SELECT coalesce(-sum(unsettled), 0)::bigint FROM payments
+         WHERE ledger_id = $1 AND merchant = $2 AND currency = $3 AND unsettled < 0",
+    )
+    .bind(ledger_id)
+    .bind(merchant.as_str())
+    .bind(currency.code())
+    .fetch_one(conn)
+    .await
 }
