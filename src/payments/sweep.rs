@@ -1,6 +1,6 @@
 //! Payments that nothing was heard of: the PSP is asked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use sqlx::{PgConnection, PgPool};
@@ -16,10 +16,10 @@ use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::payments::{self, Claimed, Payment, PaymentStatus};
 use crate::psp::{self, Lookup, Psp, PspError};
 
-/// Payments for which the PSP is called at the same time.
+/// Payments for which the PSP is called at the same time: as many as are claimed together, so that
+/// none waits while its lease runs.
 const AT_ONCE: usize = 8;
-/// Claimed together: few enough for their lease.
-const CLAIM_MAX: i64 = 32;
+const CLAIM_MAX: i64 = 8;
 /// After how long a question is put again that was not answered.
 const AGAIN_MAX: Duration = Duration::from_secs(60);
 
@@ -77,7 +77,11 @@ pub async fn ask<P: Psp>(
     payment: &Payment,
     now: OffsetDateTime,
 ) -> Result<Payment, PaymentError> {
-    let answer = match psp.verify(&payment.reference).await {
+    let asked = Instant::now();
+    let answer = psp.verify(&payment.reference).await;
+    // To the second, as waits are.
+    let now = now + Duration::from_secs(asked.elapsed().as_secs());
+    let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
             let (pending, attempts) = (PaymentStatus::Pending, payment.attempts);

@@ -48,7 +48,9 @@ pub async fn take(
             .execute(&mut *conn)
             .await?;
     }
-    sqlx::raw_sql("ANALYZE pg_temp.fees").execute(&mut *conn).await?;
+    sqlx::raw_sql("ANALYZE pg_temp.fees")
+        .execute(&mut *conn)
+        .await?;
     sqlx::query(
         "UPDATE pg_temp.fresh f
          SET class = 'amount', expected_amount = x.known, expected_currency = f.currency,
