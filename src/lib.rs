@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod consumer;
 pub mod daemon;
+pub mod discrepancy;
 pub mod dlq;
 pub mod engine;
 pub mod event;

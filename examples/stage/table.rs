@@ -117,6 +117,7 @@ fn meaning(check: &str) -> &'static str {
         "holds" => "what is held is what the holds say",
         "outbox" => "each waiting event is of a posted transaction",
         "payouts" => "each payout moved its money once",
+        "refunds" => "what is on its way back is that of open refunds",
         _ => "",
     }
 }

@@ -1,13 +1,13 @@
 //! What is told of payments.
 
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Options, PaymentError};
+use crate::discrepancy::{self, Context};
 use crate::event::EventType;
 use crate::ledger::Ledger;
-use crate::postgres::discrepancies::{self, Finding, Sum};
+use crate::postgres::discrepancies::Finding;
 use crate::postgres::outbox::{self, News};
 use crate::postgres::payments::Payment;
 use crate::view::PaymentView;
@@ -47,36 +47,11 @@ pub(super) async fn amiss(
     correlation_id: Option<&str>,
     now: OffsetDateTime,
 ) -> Result<(), PaymentError> {
-    if !discrepancies::open(conn, ledger.id, finding, now).await? {
-        return Ok(());
-    }
-    let sum = |sum: &Option<Sum>| match sum {
-        Some(sum) => json!({"amount": sum.amount, "currency": sum.currency}),
-        None => Value::Null,
+    let context = Context {
+        correlation_id,
+        ..Context::default()
     };
-    let subject = finding.subject.map(|(_, id)| id.to_string());
-    let reference = finding.reference.map(str::to_owned);
-    let payload = json!({
-        "ledger": ledger.name.as_str(),
-        "class": finding.class.as_str(),
-        "source": finding.source,
-        "psp": finding.psp,
-        "reference": finding.reference,
-        "subject_kind": finding.subject.map(|(kind, _)| kind),
-        "subject_id": &subject,
-        "expected": sum(&finding.expected),
-        "found": sum(&finding.found),
-        "detail": finding.detail,
-    });
-    let news = News {
-        event_type: EventType::DiscrepancyOpened,
-        subject: subject
-            .or(reference)
-            .unwrap_or_else(|| finding.identity.to_owned()),
-        correlation_id: correlation_id.map(str::to_owned),
-        traceparent: None,
-        payload: payload.to_string(),
-    };
-    outbox::tell(conn, ledger.id, &options.topic_settlements, &[news], now).await?;
+    let topic = &options.topic_settlements;
+    discrepancy::report(conn, ledger, topic, finding, context, now).await?;
     Ok(())
 }

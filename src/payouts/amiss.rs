@@ -1,15 +1,13 @@
 //! What the PSP says and the payout's state does not bear out.
 
-use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::apply::News;
 use super::{Options, Payout, PayoutError};
-use crate::event::EventType;
+use crate::discrepancy::{self, Context};
 use crate::ledger::{Currency, Ledger};
-use crate::postgres::discrepancies::{self, Class, Finding, Sum};
-use crate::postgres::outbox;
+use crate::postgres::discrepancies::{Class, Finding, Sum};
 
 /// Writes a discrepancy down and, where it is new, tells it.
 pub(super) async fn disagree(
@@ -51,32 +49,11 @@ pub(super) async fn disagree(
         detail: &detail,
         occurred_at: None,
     };
-    if !discrepancies::open(conn, ledger.id, &finding, now).await? {
-        return Ok(());
-    }
-    let amount = |sum: &Option<Sum>| {
-        sum.as_ref()
-            .map(|sum| json!({"amount": sum.amount, "currency": sum.currency}))
+    let context = Context {
+        correlation_id: payout.correlation_id.as_deref(),
+        traceparent: payout.traceparent.as_deref(),
     };
-    let payload = json!({
-        "ledger": ledger.name.as_str(),
-        "class": class.as_str(),
-        "source": news.source,
-        "psp": payout.psp,
-        "reference": payout.reference,
-        "subject_kind": "payout",
-        "subject_id": payout.id,
-        "expected": amount(&finding.expected),
-        "found": amount(&finding.found),
-        "detail": detail,
-    });
-    let news = outbox::News {
-        event_type: EventType::DiscrepancyOpened,
-        subject: payout.id.to_string(),
-        correlation_id: payout.correlation_id.clone(),
-        traceparent: payout.traceparent.clone(),
-        payload: payload.to_string(),
-    };
-    outbox::tell(conn, ledger.id, &options.topic_settlements, &[news], now).await?;
+    let topic = &options.topic_settlements;
+    discrepancy::report(conn, ledger, topic, &finding, context, now).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod lookups;
 mod payouts;
+mod transit;
 
 use std::ops::Range;
 
@@ -17,7 +18,8 @@ use crate::ledger::{Hash, Header, chain_start};
 pub use lookups::{
     Miscounted, OutboxEvent, Unbalanced, miscounted, outbox_page, unbalanced, wallet_name,
 };
-pub use payouts::{InTransit, PaidOut, payouts_page, transit_differs};
+pub use payouts::{PaidOut, payouts_page};
+pub use transit::{InTransit, Transit, open_refunds, transit_differs};
 
 /// A view of the database as it stood at one moment, for several connections.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Events of runs and discrepancies.
+//! Events of runs, and of what they found.
 
 use serde_json::json;
 use sqlx::PgConnection;
@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Options;
+use crate::discrepancy;
 use crate::event::EventType;
 use crate::ledger::Ledger;
-use crate::postgres::discrepancies::{Discrepancy, Sum};
 use crate::postgres::outbox::{self, News};
 use crate::postgres::reconciliations::{self as lines, Reconciliation, Scope};
 
@@ -20,43 +20,6 @@ const EVENTS_AT_ONCE: i64 = 1_000;
 pub(super) struct Told {
     pub(super) opened: i64,
     pub(super) resolved: i64,
-}
-
-fn sum(sum: Option<&Sum>) -> serde_json::Value {
-    sum.map_or(
-        serde_json::Value::Null,
-        |sum| json!({"amount": sum.amount, "currency": sum.currency}),
-    )
-}
-
-/// An event about a discrepancy.
-pub(super) fn of(event_type: EventType, ledger: &Ledger, it: &Discrepancy) -> News {
-    let subject = it.subject.as_ref();
-    let payload = json!({
-        "ledger": ledger.name.as_str(),
-        "discrepancy_id": it.id,
-        "class": it.class.as_str(),
-        "source": it.source,
-        "psp": it.psp,
-        "reference": it.reference,
-        "subject": subject.map(|(kind, id)| json!({"kind": kind, "id": id})),
-        "expected": sum(it.expected.as_ref()),
-        "found": sum(it.found.as_ref()),
-        "detail": it.detail,
-        "transaction_id": it.transaction_id,
-        "reason": it.reason,
-        "resolved_by": it.resolved_by,
-    });
-    let subject = subject.map(|(_, id)| id.to_string());
-    News {
-        event_type,
-        subject: subject
-            .or_else(|| it.reference.clone())
-            .unwrap_or_else(|| format!("discrepancy:{}", it.id)),
-        correlation_id: None,
-        traceparent: None,
-        payload: payload.to_string(),
-    }
 }
 
 pub(super) async fn tell_changes(
@@ -76,12 +39,12 @@ pub(super) async fn tell_changes(
                 lines::News::Opened(it) => {
                     told.opened = told.opened.saturating_add(1);
                     after = it.id;
-                    of(EventType::DiscrepancyOpened, ledger, it)
+                    discrepancy::news(EventType::DiscrepancyOpened, ledger, it)
                 }
                 lines::News::Resolved(it) => {
                     told.resolved = told.resolved.saturating_add(1);
                     after = it.id;
-                    of(EventType::DiscrepancyResolved, ledger, it)
+                    discrepancy::news(EventType::DiscrepancyResolved, ledger, it)
                 }
             })
             .collect();

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::news;
 use super::{Options, ReconcileError};
+use crate::discrepancy;
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
 use crate::ledger::{Address, Currency, Details, Ledger, LegDraft, Transaction, WalletRef};
@@ -217,7 +217,7 @@ async fn carry_out(
     discrepancies::resolve(conn, ledger.id, id, transaction, &actor.name, now).await?;
     let done = discrepancies::find(conn, ledger.id, id, false).await?;
     let done = done.ok_or_else(|| not_found(ledger, id))?;
-    let event = news::of(EventType::DiscrepancyResolved, ledger, &done);
+    let event = discrepancy::news(EventType::DiscrepancyResolved, ledger, &done);
     outbox::tell(conn, ledger.id, &options.topic_settlements, &[event], now).await?;
     let detail = json!({"proposed_by": by, "transaction_id": transaction});
     let action = "discrepancy.resolved";

@@ -13,12 +13,14 @@ use uuid::Uuid;
 
 use super::apply::News;
 use super::case::{Case, news as event};
+use super::listed::Listed;
 use super::state::Learned;
 use super::timing::{Step, later, whole};
 use super::{Options, Refund, RefundError, RefundStatus};
 use crate::event::EventType;
 use crate::ledger::Ledger;
 use crate::postgres::payments::Payment;
+use crate::postgres::refunds::lookups;
 use crate::postgres::{atomically, outbox, payments, refunds};
 use crate::psp::{self, Psp, PspError};
 
@@ -182,7 +184,7 @@ pub(super) async fn carry_out<P: Psp>(
     ));
     let error = match concluded {
         Ok(refund) => return Ok(refund),
-        Err(error @ (RefundError::Refused { .. } | RefundError::UnderWay(_))) => error,
+        Err(error @ RefundError::Refused { .. }) => error,
         Err(error) => return Err(error),
     };
     let why = error.to_string();
@@ -231,13 +233,16 @@ async fn conclude(
 ) -> Result<Refund, RefundError> {
     let id = call.refund.id;
     let mut case = Case::open(conn, options, ledger, call.payment.id, now).await?;
-    let seen = match answer {
+    let listed = match answer {
         Answer::Listed(Ok(list)) => case.take_in_list(conn, list).await?,
-        _ => std::collections::BTreeSet::new(),
+        _ => Listed::default(),
     };
+    if listed.waits {
+        lookups::wish(conn, ledger.id, call.payment.id, &call.payment.psp, now).await?;
+    }
     let found = case.refunds.iter().find(|refund| refund.id == id);
     let refund = found.cloned().ok_or(RefundError::NotFound(id))?;
-    if seen.contains(&id) {
+    if listed.ours.contains(&id) {
         return Ok(refund);
     }
     match answer.news(&refund, options, call) {

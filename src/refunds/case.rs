@@ -1,17 +1,17 @@
 //! A payment under lock, with all that went back of it: who bears what goes back next, and what is
 //! posted for it.
 
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Options, RefundError};
+use crate::discrepancy::{self, Context};
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
 use crate::ledger::{Address, Details, Ledger, Rejection, Wallet};
 use crate::merchant::{Purse, house};
-use crate::postgres::discrepancies::{self, Finding, Sum};
+use crate::postgres::discrepancies::Finding;
 use crate::postgres::outbox::{self, News};
 use crate::postgres::payments::{self, Payment, PaymentStatus};
 use crate::postgres::refunds::{self, Borne, Origin, Refund, RefundStatus};
@@ -320,34 +320,13 @@ impl<'a> Case<'a> {
         conn: &mut PgConnection,
         finding: &Finding<'_>,
     ) -> Result<(), RefundError> {
-        if !discrepancies::open(conn, self.ledger.id, finding, self.now).await? {
-            return Ok(());
-        }
-        let sum = |sum: &Option<Sum>| match sum {
-            Some(sum) => json!({"amount": sum.amount, "currency": sum.currency}),
-            None => Value::Null,
+        let topic = &self.options.topic_settlements;
+        let context = Context {
+            correlation_id: self.payment.correlation_id.as_deref(),
+            ..Context::default()
         };
-        let payload = json!({
-            "ledger": self.ledger.name.as_str(),
-            "class": finding.class.as_str(),
-            "source": finding.source,
-            "psp": finding.psp,
-            "reference": finding.reference,
-            "subject_kind": finding.subject.map(|(kind, _)| kind),
-            "subject_id": finding.subject.map(|(_, id)| id),
-            "expected": sum(&finding.expected),
-            "found": sum(&finding.found),
-            "detail": finding.detail,
-        });
-        let subject = finding.subject.map_or(self.payment.id, |(_, id)| id);
-        let news = News {
-            event_type: EventType::DiscrepancyOpened,
-            subject: subject.to_string(),
-            correlation_id: self.payment.correlation_id.clone(),
-            traceparent: None,
-            payload: payload.to_string(),
-        };
-        self.tell(conn, news).await
+        discrepancy::report(conn, self.ledger, topic, finding, context, self.now).await?;
+        Ok(())
     }
 
     /// A refund as it stands now, in place of how it stood.

@@ -130,7 +130,7 @@ async fn read(
 ) -> Result<bool, RefundError> {
     let id = lookup.payment_id;
     let mut case = Case::open(conn, options, &lookup.ledger, id, now).await?;
-    case.take_in_list(conn, list).await?;
+    let listed = case.take_in_list(conn, list).await?;
     let is_unended = |refund: &Refund| {
         let word = refund
             .psp_status
@@ -139,22 +139,35 @@ async fn read(
         refund.origin == Origin::Psp
             && word.is_some_and(|word| word.conclusion() == Conclusion::Open)
     };
-    Ok(case.refunds.iter().any(is_unended))
+    Ok(listed.waits || case.refunds.iter().any(is_unended))
+}
+
+/// What came of a list.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// The refunds of ours that are in it.
+    pub(super) ours: BTreeSet<Uuid>,
+    /// Something in it has no room before a refund of ours that is on its way has ended.
+    pub(super) waits: bool,
 }
 
 impl Case<'_> {
-    /// Takes in all that the PSP lists: the ids of the refunds of ours that are in it.
+    /// Takes in all that the PSP lists and that there is room for.
     pub(super) async fn take_in_list(
         &mut self,
         conn: &mut PgConnection,
         list: &[psp::Refund],
-    ) -> Result<BTreeSet<Uuid>, RefundError> {
-        let mut seen = BTreeSet::new();
+    ) -> Result<Listed, RefundError> {
+        let mut listed = Listed::default();
         for entry in list {
-            let (_, ours) = self.take_in_entry(conn, entry, "query").await?;
-            seen.extend(ours);
+            match self.take_in_entry(conn, entry, "query").await {
+                Ok((_, ours)) => listed.ours.extend(ours),
+                // Nothing of it was done; it holds up no other, least of all the one it waits for.
+                Err(RefundError::UnderWay(_)) => listed.waits = true,
+                Err(error) => return Err(error),
+            }
         }
-        Ok(seen)
+        Ok(listed)
     }
 
     /// Takes in one refund that the PSP tells of, and which of ours it is.

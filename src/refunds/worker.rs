@@ -15,8 +15,9 @@ use crate::postgres::{atomically, refunds};
 use crate::psp::Psp;
 use crate::resilience::backoff::Reconnect;
 
-/// Does one thing that is due: whether there was one. Skips what is in other hands, and holds no
-/// transaction while the PSP is called.
+/// Does one refund's step and looks at one list, where they are due: whether there was one. Neither
+/// waits for all of the other. Skips what is in other hands, and holds no transaction while the PSP
+/// is called.
 ///
 /// # Errors
 /// [`RefundError`].
@@ -28,14 +29,13 @@ pub async fn work_once<P: Psp>(
 ) -> Result<bool, RefundError> {
     let taken: Result<Option<(Ledger, Begun)>, RefundError> =
         atomically!(pool, |conn| take(conn, options, now));
-    match taken? {
-        Some((ledger, Begun::Call(call))) => {
-            carry_out(pool, options, psp, &ledger, *call).await?;
-            Ok(true)
-        }
-        Some((_, Begun::Nothing(_))) => Ok(true),
-        None => look_up(pool, options, psp, now).await,
+    let taken = taken?;
+    let was_due = taken.is_some();
+    if let Some((ledger, Begun::Call(call))) = taken {
+        carry_out(pool, options, psp, &ledger, *call).await?;
     }
+    let was_looked_up = look_up(pool, options, psp, now).await?;
+    Ok(was_due || was_looked_up)
 }
 
 async fn take(

@@ -25,11 +25,13 @@ pub enum Check {
     Outbox,
     /// Every payout has moved what its state says, and money in transit is that of the open ones.
     Payouts,
+    /// Money on its way back to customers is that of the open refunds.
+    Refunds,
 }
 
 impl Check {
     /// All checks, in the order of the report.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ZeroSum,
         Self::Totals,
         Self::Balances,
@@ -38,6 +40,7 @@ impl Check {
         Self::References,
         Self::Outbox,
         Self::Payouts,
+        Self::Refunds,
     ];
 
     /// The name in the report.
@@ -52,6 +55,7 @@ impl Check {
             Self::References => "references",
             Self::Outbox => "outbox",
             Self::Payouts => "payouts",
+            Self::Refunds => "refunds",
         }
     }
 }
@@ -71,6 +75,15 @@ pub(super) struct Place {
     pub currency: Option<[u8; 3]>,
     pub outbox_id: Option<i64>,
     pub payout_id: Option<Uuid>,
+}
+
+impl Place {
+    pub(super) fn of_currency(code: &str) -> Self {
+        Self {
+            currency: code.as_bytes().try_into().ok(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Place {
@@ -150,6 +163,7 @@ impl Findings {
             references,
             outbox,
             payouts,
+            refunds,
         ] = &mut self.tallies;
         match check {
             Check::ZeroSum => zero_sum,
@@ -160,6 +174,7 @@ impl Findings {
             Check::References => references,
             Check::Outbox => outbox,
             Check::Payouts => payouts,
+            Check::Refunds => refunds,
         }
     }
 

@@ -28,6 +28,7 @@ mod merge;
 mod outbox;
 mod payouts;
 mod progress;
+mod refunds;
 mod report;
 mod scan;
 mod wallets;
@@ -143,13 +144,15 @@ async fn whole(
     let others = async {
         let events = outbox::check(&mut conn, ledger, &mut findings).await?;
         let payouts = payouts::check(&mut conn, ledger, &mut findings).await?;
-        Ok::<_, VerifyError>((events, payouts))
+        let refunds = refunds::check(&mut conn, ledger, &mut findings).await?;
+        Ok::<_, VerifyError>((events, payouts, refunds))
     };
-    let (scanned, (events, payouts)) = tokio::try_join!(scan, others)?;
+    let (scanned, (events, payouts, refunds)) = tokio::try_join!(scan, others)?;
     scope.entries = scanned.entries;
     scope.transactions = scanned.transactions;
     scope.events = events;
     scope.payouts = payouts;
+    scope.refunds = refunds;
     findings.merge(scanned.findings);
     if !scanned.sums.is_balanced() {
         name_unbalanced(&mut conn, ledger, &mut findings).await?;

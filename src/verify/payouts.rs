@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::findings::{Check, Detail, Findings, Place};
 use crate::ledger::Ledger;
 use crate::merchant::house;
-use crate::postgres::verify::{self as tables, PaidOut};
+use crate::postgres::verify::{self as tables, PaidOut, Transit};
 
 /// Payouts read at a time.
 const PAGE_PAYOUTS: i64 = 1_000;
@@ -19,16 +19,16 @@ pub(super) async fn check(
     findings: &mut Findings,
 ) -> sqlx::Result<u64> {
     let transit = house::payouts_in_transit();
-    for differs in tables::transit_differs(conn, ledger.id, transit.as_str()).await? {
-        let place = Place {
-            currency: differs.currency.as_bytes().try_into().ok(),
-            ..Place::default()
-        };
-        findings.add(Check::Payouts, place, || {
-            Detail::new(format!("{transit} is not what the open payouts sum to"))
-                .expected(differs.open)
-                .found(differs.balance)
-        });
+    for differs in tables::transit_differs(conn, ledger.id, Transit::Payouts, &transit).await? {
+        findings.add(
+            Check::Payouts,
+            Place::of_currency(&differs.currency),
+            || {
+                Detail::new(format!("{transit} is not what the open payouts sum to"))
+                    .expected(differs.open)
+                    .found(differs.balance)
+            },
+        );
     }
     let (mut checked, mut after) = (0_u64, Uuid::nil());
     loop {

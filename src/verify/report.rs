@@ -48,7 +48,8 @@ pub struct CheckReport {
     /// Whether it found nothing wrong.
     pub ok: bool,
     /// How many were looked at: transactions for `zero_sum`, currencies for `totals`, wallets for
-    /// `balances`, events for `outbox`, payouts for `payouts`, entries for the others.
+    /// `balances`, events for `outbox`, payouts for `payouts`, open refunds
+    /// for `refunds`, entries for the others.
     pub checked: u64,
     /// How many are wrong.
     pub violations: u64,
@@ -128,6 +129,7 @@ pub(super) struct Scope {
     pub currencies: u64,
     pub events: u64,
     pub payouts: u64,
+    pub refunds: u64,
 }
 
 /// Writes the report on these checks.
@@ -156,6 +158,7 @@ pub(super) async fn write(
                 Check::Versions | Check::HashChain | Check::References => scope.entries,
                 Check::Outbox => scope.events,
                 Check::Payouts => scope.payouts,
+                Check::Refunds => scope.refunds,
             },
             violations: tally.violations,
             first,
@@ -221,8 +224,12 @@ fn look(ledger: &Ledger, check: Check, place: &Place, wallet: Option<&(String, S
     if let Some(payout) = place.payout_id {
         return format!("aegisctl payout show {payout} --ledger {name}");
     }
-    if check == Check::Payouts {
-        return format!("aegisctl wallet list --prefix payouts: --ledger {name}");
+    if let Some(prefix) = match check {
+        Check::Payouts => Some("payouts:"),
+        Check::Refunds => Some("refunds:"),
+        _ => None,
+    } {
+        return format!("aegisctl wallet list --prefix {prefix} --ledger {name}");
     }
     match (place, wallet) {
         (

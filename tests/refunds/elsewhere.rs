@@ -213,6 +213,28 @@ async fn one_for_which_there_is_room_once_ours_came_to_nothing_waits_for_that() 
 }
 
 #[tokio::test]
+async fn one_for_which_there_is_no_room_does_not_keep_ours_from_its_end() {
+    let scene = Scene::new().await;
+    let payment = scene.paid("p", AMOUNT).await;
+    let ours = scene.requested(&payment, "k", 60_000).await;
+    scene.arm(Fault::Lost);
+    let mut ours = scene.advance(ours.id).await;
+    assert_eq!(ours.status, RefundStatus::Unknown);
+    scene.made_there(&payment, 70_000).await;
+    // The list shows the other one; ours is sent again, refused, and given back.
+    for _ in 0..20 {
+        if ours.status.is_open() {
+            ours = scene.go_on(&ours).await;
+        }
+    }
+    assert_eq!(ours.status, RefundStatus::Failed, "{:?}", ours.last_error);
+    scene.pass(600);
+    scene.work().await;
+    assert_eq!(scene.payment(payment.id).await.refunded, 70_000);
+    scene.assert_sound().await;
+}
+
+#[tokio::test]
 async fn one_of_ours_that_was_sent_twice_is_booked_twice_and_shouted_about() {
     let scene = Scene::new().await;
     let payment = scene.paid("p", AMOUNT).await;

@@ -22,4 +22,5 @@ mod requesting;
 mod resolving;
 mod sending;
 mod tool;
+mod verifying;
 mod working;

@@ -57,7 +57,8 @@ async fn a_sound_ledger_ends_with_0_and_the_report_on_all_checks() {
             "hash_chain",
             "references",
             "outbox",
-            "payouts"
+            "payouts",
+            "refunds"
         ]
     );
     for check in checks {

@@ -28,7 +28,8 @@ async fn an_untouched_ledger_is_clean_and_counted() {
             ("hash_chain", 13),
             ("references", 13),
             ("outbox", 5),
-            ("payouts", 0)
+            ("payouts", 0),
+            ("refunds", 0)
         ]
     );
 }

@@ -106,7 +106,7 @@ pub struct Finding<'a> {
     pub occurred_at: Option<OffsetDateTime>,
 }
 
-/// Writes a finding down: whether it is new. Told to the log, where an alert can look for it.
+/// Writes a finding down: its number, where it is new. Told to the log, where an alert can look for it.
 ///
 /// # Errors
 /// Where the database fails.
@@ -115,7 +115,7 @@ pub async fn open(
     ledger_id: i32,
     finding: &Finding<'_>,
     now: OffsetDateTime,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<i64>> {
     let mut hash = Sha256::new();
     for part in [finding.class.as_str(), finding.identity] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -124,13 +124,14 @@ pub async fn open(
     let fingerprint: [u8; 32] = hash.finalize().into();
     let (subject_kind, subject_id) = finding.subject.unzip();
     let [expected, found] = [&finding.expected, &finding.found].map(Option::as_ref);
-    let done = sqlx::query(
+    let id: Option<i64> = sqlx::query_scalar(
         "INSERT INTO discrepancies (
              ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
              expected_amount, expected_currency, found_amount, found_currency, detail, occurred_at,
              opened_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-         ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
+         ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING
+         RETURNING id",
     )
     .bind(ledger_id)
     .bind(&fingerprint[..])
@@ -147,15 +148,14 @@ pub async fn open(
     .bind(storable(finding.detail))
     .bind(finding.occurred_at)
     .bind(now)
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    let is_new = done.rows_affected() == 1;
-    if is_new {
+    if id.is_some() {
         let (class, source) = (finding.class.as_str(), finding.source);
         let (reference, detail) = (finding.reference, finding.detail);
         metrics::counter!("aegis_discrepancies_total", "class" => class, "source" => source.to_owned())
             .increment(1);
         tracing::error!(class, source, reference, detail, "a discrepancy was found");
     }
-    Ok(is_new)
+    Ok(id)
 }
