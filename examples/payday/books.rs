@@ -108,16 +108,24 @@ impl<'m> Books<'m> {
         let platform = i64::from(terms.fee_returned) * of_the_fee - terms.penalty;
         let bears = amount - platform;
         let (merchant, is_settled) = (payment.merchant, payment.is_settled);
+        // Of pending, other payments' parts are not this one's to take.
+        let own = payment.unsettled.max(0);
+        let of_merchant = self.credited.values().filter(|it| it.merchant == merchant);
+        let lacking: i64 = of_merchant.map(|it| (-it.unsettled).max(0)).sum();
+        let own_room = own + (terms.below_zero_max - lacking).max(0);
         let purses = &mut self.purses[merchant];
         let purse = match is_settled {
             true => &mut purses.available,
             false => &mut purses.pending,
         };
         // Down to where the terms say, and what is beyond that is owed.
-        let possible = (*purse + terms.below_zero_max).max(0).min(bears);
+        let mut possible = (*purse + terms.below_zero_max).max(0).min(bears);
+        if !is_settled {
+            possible = possible.min(own_room);
+        }
         *purse -= possible;
         purses.owed -= bears - possible;
-        if !is_settled {
+        if let Some(payment) = self.credited.get_mut(&order).filter(|_| !is_settled) {
             payment.unsettled -= possible;
         }
         let house = self.house(merchant);

@@ -219,6 +219,7 @@ fn settings(simulator: &Simulator, bus: &Bus) -> Vec<(&'static str, String)> {
         ("PAYMENTS_ASK_AFTER_MS", text("2000")),
         ("PAYMENTS_POLL_MS", text("100")),
         ("REFUNDS_ASK_EVERY_MS", text("1000")),
+        ("REFUNDS_ASK_ABOUT_DISPUTES_MS", text("2000")),
         ("REFUNDS_SETTLING_MS", text("1500")),
         ("REFUNDS_POLL_MS", text("100")),
         ("PAYOUTS_ASK_EVERY_MS", text("1000")),

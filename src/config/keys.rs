@@ -598,6 +598,17 @@ pub(super) const KEYS: &[Key] = &[
         help: "How often the PSP is asked about a refund once the waits of the schedule are over.",
     },
     Key {
+        name: "refunds.ask_about_disputes_ms",
+        variable: "REFUNDS_ASK_ABOUT_DISPUTES_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: 7 * 24 * HOUR_MS,
+            unit: "ms",
+            at: |c| &mut c.refunds.ask_about_disputes,
+        },
+        help: "How often the PSP is asked whether an open dispute is decided, whose webhook may be lost.",
+    },
+    Key {
         name: "refunds.settling_ms",
         variable: "REFUNDS_SETTLING_MS",
         kind: Kind::Integer {

@@ -240,6 +240,8 @@ pub struct RefundsConfig {
     pub poll: Duration,
     /// How often the PSP is asked about a refund once the waits of the schedule are over.
     pub ask_every: Duration,
+    /// How often the PSP is asked whether an open dispute is decided.
+    pub ask_about_disputes: Duration,
     /// How long after a call without an answer the PSP's list counts that doesn't show it.
     pub settling: Duration,
 }
@@ -352,6 +354,7 @@ impl Config {
             refunds: RefundsConfig {
                 poll: Duration::from_millis(1_000),
                 ask_every: Duration::from_millis(300_000),
+                ask_about_disputes: Duration::from_millis(3_600_000),
                 settling: Duration::from_millis(300_000),
             },
             settlement: SettlementConfig {

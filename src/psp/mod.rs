@@ -93,6 +93,15 @@ pub trait Psp: Send + Sync {
         payment_id: &str,
     ) -> impl Future<Output = Result<Vec<Refund>, PspError>> + Send;
 
+    /// All disputes about a payment, by the provider's id of it ([`Payment::id`]).
+    ///
+    /// # Errors
+    /// Any: then nothing is known about its disputes.
+    fn disputes_of(
+        &self,
+        payment_id: &str,
+    ) -> impl Future<Output = Result<Vec<Dispute>, PspError>> + Send;
+
     /// The header that carries a webhook's signature.
     fn signature_header(&self) -> &'static str;
 

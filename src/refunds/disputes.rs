@@ -14,15 +14,16 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case::Case;
-use super::timing::whole;
+use super::timing::{later, whole};
 use super::{Applied, Options, Origin, Refund, RefundError};
 use crate::event::EventType;
 use crate::ledger::{Currency, Ledger};
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::refunds::disputes::{self, Dispute, DisputeState};
+use crate::postgres::refunds::lookups;
 use crate::psp::{self, DisputeStatus};
 
-/// Takes in what a webhook says of a dispute, within the caller's transaction: in any order, and
+/// Takes in what the PSP says of a dispute, by a webhook or when it is asked, within the caller's transaction: in any order, and
 /// however often it comes.
 ///
 /// # Errors
@@ -79,6 +80,11 @@ pub async fn apply_dispute(
         dispute.refund_id = Some(case.charge_back(conn, said, amount).await?);
     }
     disputes::put(conn, ledger.id, &dispute, case.now).await?;
+    if state == DisputeState::Open {
+        // The webhook that tells of its end may be lost.
+        let (psp, at) = (&dispute.psp, later(case.now, options.timing.disputes));
+        lookups::wish(conn, ledger.id, payment_id, psp, at).await?;
+    }
     let event = match state {
         DisputeState::Lost => EventType::PaymentRefunded,
         DisputeState::Open | DisputeState::Won => EventType::PaymentDisputed,

@@ -7,7 +7,8 @@
 //! | no note, and the sum of one of ours that may have been sent | that one: nothing is sent twice |
 //! | anything else | made at the PSP |
 //!
-//! A webhook of Paystack's about a refund has neither id nor note. It has the PSP's list looked up.
+//! A webhook of Paystack's about a refund has neither id nor note. It has the PSP's list looked up. So
+//! has an open dispute, now and then: its last webhook may be lost.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -19,14 +20,15 @@ use uuid::Uuid;
 use super::apply::News;
 use super::case::{Case, changed};
 use super::timing::{later, whole};
-use super::{Applied, Options, Origin, Refund, RefundError, RefundStatus};
+use super::{Applied, Options, Origin, Refund, RefundError, RefundStatus, apply_dispute};
 use crate::event::EventType;
 use crate::ledger::{Currency, Ledger};
 use crate::merchant::house;
 use crate::postgres::discrepancies::{Class, Finding, Sum};
+use crate::postgres::refunds::disputes;
 use crate::postgres::refunds::lookups::{self, Lookup};
 use crate::postgres::{atomically, payments, refunds};
-use crate::psp::{self, Conclusion, Psp};
+use crate::psp::{self, Conclusion, Psp, PspError};
 
 /// Takes in what a webhook says of a refund, within the caller's transaction. What doesn't say which
 /// refund it means makes a look at the PSP's list due.
@@ -70,22 +72,22 @@ pub async fn look_up<P: Psp>(
     let name = &options.psp_name;
     let taken: Result<_, RefundError> =
         atomically!(pool, |conn| take(conn, name, lease_until, now));
-    let Some((lookup, psp_id)) = taken? else {
+    let Some(look) = taken? else {
         return Ok(false);
     };
     let clock = Instant::now();
-    let list = psp.refunds_of(psp_id.as_deref().unwrap_or_default()).await;
-    let now = later(now, clock.elapsed());
-    let done: Result<bool, RefundError> = match &list {
-        Ok(list) => atomically!(pool, |conn| read(conn, options, &lookup, list, now)),
+    let lists = look.at(psp).await;
+    let (lookup, now) = (look.lookup, later(now, clock.elapsed()));
+    let done: Result<Again, RefundError> = match &lists {
+        Ok(lists) => atomically!(pool, |conn| read(conn, options, &lookup, lists, now)),
         Err(error) => Err(error.clone().into()),
     };
     let wait = options.timing.wait(&options.schedule, lookup.waits, None);
     let again = Some(later(now, wait));
     let (next, told) = match done {
-        Ok(false) => (None, None),
-        // Something of it is not at its end there.
-        Ok(true) => (again, None),
+        Ok(Again::Never) => (None, None),
+        Ok(Again::Soon) => (again, None),
+        Ok(Again::WhileDisputed) => (Some(later(now, options.timing.disputes)), None),
         Err(error @ (RefundError::Database(_) | RefundError::Post(_))) => return Err(error),
         Err(error) => {
             tracing::warn!(%error, payment = %lookup.payment_id, "a payment's refunds wait");
@@ -98,17 +100,60 @@ pub async fn look_up<P: Psp>(
     Ok(true)
 }
 
+/// A look that is taken.
+#[derive(Debug)]
+struct Look {
+    lookup: Lookup,
+    /// The PSP's id of the payment.
+    psp_id: String,
+    is_disputed: bool,
+}
+
+/// What the PSP lists of a payment.
+#[derive(Debug)]
+struct Lists {
+    refunds: Vec<psp::Refund>,
+    disputes: Vec<psp::Dispute>,
+}
+
+impl Look {
+    async fn at<P: Psp>(&self, psp: &P) -> Result<Lists, PspError> {
+        Ok(Lists {
+            refunds: psp.refunds_of(&self.psp_id).await?,
+            disputes: match self.is_disputed {
+                true => psp.disputes_of(&self.psp_id).await?,
+                false => Vec::new(),
+            },
+        })
+    }
+}
+
+/// When the lists are to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    Never,
+    /// Something of it is not at its end there.
+    Soon,
+    /// Only a dispute is.
+    WhileDisputed,
+}
+
 async fn take(
     conn: &mut PgConnection,
     psp: &str,
     lease_until: OffsetDateTime,
     now: OffsetDateTime,
-) -> Result<Option<(Lookup, Option<String>)>, RefundError> {
+) -> Result<Option<Look>, RefundError> {
     let Some(lookup) = lookups::take(conn, psp, lease_until, now).await? else {
         return Ok(None);
     };
-    let payment = payments::find(conn, lookup.ledger.id, lookup.payment_id).await?;
-    Ok(Some((lookup, payment.and_then(|payment| payment.psp_id))))
+    let (ledger, payment) = (lookup.ledger.id, lookup.payment_id);
+    let found = payments::find(conn, ledger, payment).await?;
+    Ok(Some(Look {
+        is_disputed: disputes::has_open(conn, ledger, payment).await?,
+        psp_id: found.and_then(|payment| payment.psp_id).unwrap_or_default(),
+        lookup,
+    }))
 }
 
 async fn put_back(
@@ -120,17 +165,23 @@ async fn put_back(
     Ok(lookups::put_back(conn, lookup, next, told).await?)
 }
 
-/// Whether the list is to be read again, since what was made at the PSP has not ended there.
 async fn read(
     conn: &mut PgConnection,
     options: &Options,
     lookup: &Lookup,
-    list: &[psp::Refund],
+    lists: &Lists,
     now: OffsetDateTime,
-) -> Result<bool, RefundError> {
-    let id = lookup.payment_id;
-    let mut case = Case::open(conn, options, &lookup.ledger, id, now).await?;
-    let listed = case.take_in_list(conn, list).await?;
+) -> Result<Again, RefundError> {
+    let (ledger, id) = (&lookup.ledger, lookup.payment_id);
+    let mut case = Case::open(conn, options, ledger, id, now).await?;
+    let mut listed = case.take_in_list(conn, &lists.refunds).await?;
+    for said in &lists.disputes {
+        match apply_dispute(conn, options, ledger, id, said, now).await {
+            Ok(_) => {}
+            Err(RefundError::UnderWay(_)) => listed.waits = true,
+            Err(error) => return Err(error),
+        }
+    }
     let is_unended = |refund: &Refund| {
         let word = refund
             .psp_status
@@ -139,7 +190,13 @@ async fn read(
         refund.origin == Origin::Psp
             && word.is_some_and(|word| word.conclusion() == Conclusion::Open)
     };
-    Ok(listed.waits || case.refunds.iter().any(is_unended))
+    if listed.waits || case.refunds.iter().any(is_unended) {
+        return Ok(Again::Soon);
+    }
+    Ok(match disputes::has_open(conn, ledger.id, id).await? {
+        true => Again::WhileDisputed,
+        false => Again::Never,
+    })
 }
 
 /// What came of a list.

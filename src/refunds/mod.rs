@@ -79,6 +79,7 @@ impl Options {
                 // A call ends within its time, and is written down soon after.
                 lease: config.paystack.timeout.saturating_mul(2).max(LEASE_MIN),
                 poll: config.refunds.ask_every,
+                disputes: config.refunds.ask_about_disputes,
                 settling: config.refunds.settling,
                 ..Timing::default()
             },

@@ -21,6 +21,8 @@ pub enum Step {
 pub struct Timing {
     /// The wait once the schedule's are over, without end.
     pub poll: Duration,
+    /// How often the PSP is asked about an open dispute.
+    pub disputes: Duration,
     /// After how long a call that nobody came back from is given up for lost. Longer than a call may
     /// take.
     pub lease: Duration,
@@ -32,10 +34,11 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// 5 min, 1 min, 5 min, 1 min.
+    /// 5 min, 1 h, 1 min, 5 min, 1 min.
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(300),
+            disputes: Duration::from_secs(3_600),
             lease: Duration::from_secs(60),
             settling: Duration::from_secs(300),
             fresh: Duration::from_secs(60),

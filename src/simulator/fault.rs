@@ -101,6 +101,7 @@ words! {
         VerifyTransfer = "verify-transfer" "GET /transfer/verify/{reference}",
         Refund = "refund" "POST /refund",
         Refunds = "refunds" "GET /refund",
+        Disputes = "disputes" "GET /dispute",
         Pay = "pay" "The customer pays.",
         Settle = "settle" "A transfer or refund ends.",
         Webhook = "webhook" "A webhook is sent.",

@@ -180,7 +180,8 @@ fn refund_event(refund: &RefundRecord) -> Value {
     })
 }
 
-fn dispute_event(dispute: &DisputeRecord, payment: &PaymentRecord) -> Value {
+/// A dispute, in a list and in a webhook.
+pub(super) fn dispute(dispute: &DisputeRecord, payment: &PaymentRecord) -> Value {
     json!({
         "id": dispute.id,
         "refund_amount": dispute.amount,
@@ -212,7 +213,7 @@ pub(super) fn event(happened: &Happened) -> Vec<u8> {
         Happened::Payment(_, payment) => transaction(payment),
         Happened::Transfer(_, record, recipient) => transfer(record, recipient),
         Happened::Refund(_, refund) => refund_event(refund),
-        Happened::Dispute(_, dispute, payment) => dispute_event(dispute, payment),
+        Happened::Dispute(_, dispute, payment) => self::dispute(dispute, payment),
     };
     let event = json!({ "event": happened.kind(), "data": data });
     event.to_string().into_bytes()

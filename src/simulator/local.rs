@@ -5,15 +5,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 
-use super::books::{Books, Fees, No, PaymentRecord, RecipientRecord, RefundRecord, TransferRecord};
+use super::books::{
+    Books, DisputeRecord, Fees, No, PaymentRecord, RecipientRecord, RefundRecord, TransferRecord,
+};
 use super::fault::{Armed, Call, Fault, Faults};
 use super::json;
 use super::provider::{Provider, Served};
 use crate::config::Secret;
 use crate::psp::paystack::{self, Paystack, PaystackError, PaystackOptions};
 use crate::psp::{
-    Checkout, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp, PspError,
-    Recipient, Refund, Transfer, WebhookError, WebhookEvent,
+    Checkout, Dispute, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp,
+    PspError, Recipient, Refund, Transfer, WebhookError, WebhookEvent,
 };
 
 /// A webhook as it would be sent.
@@ -215,6 +217,14 @@ impl Psp for LocalPsp {
         })
     }
 
+    async fn disputes_of(&self, payment_id: &str) -> Result<Vec<Dispute>, PspError> {
+        self.serve(Call::Disputes, payment_id, |books, _| {
+            let payment = books.payment_by_any(payment_id)?;
+            let disputes = books.disputes_of(&payment.reference);
+            Ok(disputes.map(|it| dispute_of(it, payment)).collect())
+        })
+    }
+
     fn signature_header(&self) -> &'static str {
         self.reader.signature_header()
     }
@@ -225,6 +235,19 @@ impl Psp for LocalPsp {
 
     fn read_webhook(&self, body: &[u8]) -> Result<WebhookEvent, WebhookError> {
         self.reader.read_webhook(body)
+    }
+}
+
+fn dispute_of(record: &DisputeRecord, payment: &PaymentRecord) -> Dispute {
+    Dispute {
+        id: record.id.to_string(),
+        payment_reference: record.payment_reference.clone(),
+        status: record.status.clone(),
+        resolution: record.resolution.map(str::to_owned),
+        refund_amount: Some(record.amount),
+        payment_amount: payment.amount,
+        currency: record.currency,
+        category: Some("chargeback".to_owned()),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use aegis::psp::{
-    Checkout, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp, PspError,
-    Recipient, Refund, Transfer, TransferStatus, WebhookError, WebhookEvent,
+    Checkout, Dispute, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp,
+    PspError, Recipient, Refund, Transfer, TransferStatus, WebhookError, WebhookEvent,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -224,6 +224,10 @@ impl Psp for ModelPsp {
 
     async fn refunds_of(&self, _: &str) -> Result<Vec<Refund>, PspError> {
         Err(silence())
+    }
+
+    async fn disputes_of(&self, _: &str) -> Result<Vec<Dispute>, PspError> {
+        unimplemented!("payouts have no disputes")
     }
 
     fn signature_header(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use aegis::ledger::Currency;
 use aegis::postgres::payments::{Payment, PaymentStatus};
-use aegis::psp::{Dispute, DisputeStatus};
+use aegis::psp::{Dispute, DisputeStatus, Psp as _};
 use aegis::refunds::{Applied, Origin, RefundError, RefundStatus};
 
 use crate::scene::{AMOUNT, FEE, Scene, new, terms};
@@ -302,4 +302,34 @@ async fn two_disputes_of_one_payment_are_two() {
     assert_eq!(scene.status(&payment).await, PaymentStatus::PartlyRefunded);
     assert_eq!(scene.payment(payment.id).await.refunded, 10_000);
     scene.assert_sound().await;
+}
+
+#[tokio::test]
+async fn one_whose_last_webhook_is_lost_is_asked_about() {
+    for (act, ends) in [
+        ("accept", PaymentStatus::Refunded),
+        ("decline", PaymentStatus::Succeeded),
+    ] {
+        let scene = Scene::new().await;
+        let payment = scene.paid("p", AMOUNT).await;
+        let opened = scene.own("/disputes", r#"{"reference": "p"}"#).await;
+        let id = opened["id"].as_u64().unwrap();
+        let told = scene.psp.disputes_of(payment.psp_id.as_deref().unwrap());
+        let [told] = &told.await.unwrap()[..] else {
+            panic!("one dispute")
+        };
+        scene.hear_dispute(&payment, told).await.unwrap();
+        assert_eq!(scene.work().await, 0, "it has time");
+        scene.pass(4_000);
+        scene.work().await;
+        assert_eq!(scene.status(&payment).await, PaymentStatus::Disputed);
+        scene.own(&format!("/disputes/{id}/{act}"), "").await;
+        scene.pass(4_000);
+        scene.work().await;
+        assert_eq!(scene.status(&payment).await, ends);
+        scene.pass(24 * 3_600);
+        assert_eq!(scene.work().await, 0, "it is over");
+        scene.assert_sound().await;
+        scene.assert_same_books().await;
+    }
 }

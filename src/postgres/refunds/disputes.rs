@@ -116,3 +116,22 @@ pub async fn put(
     .await?;
     Ok(())
 }
+
+/// Whether a payment has a dispute that is not decided.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn has_open(
+    conn: &mut PgConnection,
+    ledger_id: i32,
+    payment_id: Uuid,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM disputes
+                        WHERE ledger_id = $1 AND payment_id = $2 AND status = 'open')",
+    )
+    .bind(ledger_id)
+    .bind(payment_id)
+    .fetch_one(conn)
+    .await
+}

@@ -8,6 +8,7 @@
 //! | `POST /transfer` | <https://paystack.com/docs/api/transfer/#initiate> |
 //! | `GET /transfer/verify/{reference}` | <https://paystack.com/docs/api/transfer/#verify> |
 //! | `POST /refund`, `GET /refund` | <https://paystack.com/docs/api/refund/> |
+//! | `GET /dispute` | <https://paystack.com/docs/api/dispute/> |
 //! | webhooks | <https://paystack.com/docs/payments/webhooks/> |
 //! | errors | <https://paystack.com/docs/api/errors/>, <https://github.com/PaystackOSS/openapi/blob/main/errors/api-errors.json> |
 //!
@@ -33,8 +34,8 @@ use serde::de::DeserializeOwned;
 use self::answer::{Judged, Refusal};
 use super::http::{Bounds, Http, Silence};
 use super::{
-    Checkout, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp, PspError,
-    Recipient, Refund, Transfer, WebhookError, WebhookEvent,
+    Checkout, Dispute, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp,
+    PspError, Recipient, Refund, Transfer, WebhookError, WebhookEvent,
 };
 use crate::config::{PaystackConfig, Secret};
 use crate::resilience::breaker::{Breaker, BreakerOptions, BreakerReport};
@@ -48,7 +49,7 @@ pub const NAME: &str = "paystack";
 /// Bytes of an answer that are read. The longest documented one has about 3 KiB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Refunds that are asked for at once; a payment with more can't be looked through.
-const REFUNDS_MAX: usize = 100;
+const LISTED_MAX: usize = 100;
 
 /// How to reach Paystack.
 #[derive(Debug, Clone)]
@@ -347,16 +348,30 @@ impl Psp for Paystack {
     }
 
     async fn refunds_of(&self, payment_id: &str) -> Result<Vec<Refund>, PspError> {
-        if payment_id.is_empty() || !payment_id.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(refused("id_not_allowed", "Paystack's ids are digits"));
-        }
-        let path = format!("/refund?transaction={payment_id}&perPage={REFUNDS_MAX}");
+        checked_id(payment_id)?;
+        let path = format!("/refund?transaction={payment_id}&perPage={LISTED_MAX}");
         self.get(&path, |answer: Answer<Vec<wire::Refund>>| match answer {
             // There might be more on the next page, among them the one that is looked for.
-            Ok(data) if data.len() >= REFUNDS_MAX => {
+            Ok(data) if data.len() >= LISTED_MAX => {
                 Err(PspError::unknown("the payment has too many refunds"))
             }
             Ok(data) => data.into_iter().map(|refund| refund.refund(None)).collect(),
+            Err(no) => Err(no.into()),
+        })
+        .await
+    }
+
+    async fn disputes_of(&self, payment_id: &str) -> Result<Vec<Dispute>, PspError> {
+        checked_id(payment_id)?;
+        let path = format!("/dispute?transaction={payment_id}&perPage={LISTED_MAX}");
+        self.get(&path, |answer: Answer<Vec<wire::Dispute>>| match answer {
+            Ok(data) if data.len() >= LISTED_MAX => {
+                Err(PspError::unknown("the payment has too many disputes"))
+            }
+            Ok(data) => data
+                .into_iter()
+                .map(|dispute| dispute.read().map_err(PspError::unknown))
+                .collect(),
             Err(no) => Err(no.into()),
         })
         .await
@@ -372,6 +387,13 @@ impl Psp for Paystack {
 
     fn read_webhook(&self, body: &[u8]) -> Result<WebhookEvent, WebhookError> {
         webhook::event(body)
+    }
+}
+
+fn checked_id(payment_id: &str) -> Result<(), PspError> {
+    match !payment_id.is_empty() && payment_id.bytes().all(|b| b.is_ascii_digit()) {
+        true => Ok(()),
+        false => Err(refused("id_not_allowed", "Paystack's ids are digits")),
     }
 }
 

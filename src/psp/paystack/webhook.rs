@@ -17,9 +17,7 @@ use sha2::{Digest, Sha256, Sha512};
 use super::answer::json_problem;
 use super::wire;
 use crate::config::Secret;
-use crate::psp::{
-    Dispute, DisputeStatus, Refund, RefundStatus, Subject, WebhookError, WebhookEvent,
-};
+use crate::psp::{Refund, RefundStatus, Subject, WebhookError, WebhookEvent};
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-paystack-signature";
@@ -170,42 +168,10 @@ fn refund(kind: &str, data: &str, body: &[u8]) -> Result<(String, Subject), Stri
     Ok((id, Subject::Refund(refund)))
 }
 
-#[derive(Deserialize)]
-struct DisputeData {
-    id: u64,
-    status: String,
-    #[serde(default)]
-    resolution: Option<String>,
-    #[serde(default)]
-    refund_amount: Option<i64>,
-    #[serde(default)]
-    currency: Option<String>,
-    #[serde(default)]
-    category: Option<String>,
-    transaction: DisputedTransaction,
-}
-
-#[derive(Deserialize)]
-struct DisputedTransaction {
-    reference: String,
-    amount: i64,
-    currency: String,
-}
-
 fn dispute(kind: &str, data: &str) -> Result<(String, Subject), String> {
-    let data: DisputeData = parse(data)?;
-    let currency = data.currency.as_ref().unwrap_or(&data.transaction.currency);
-    let dispute = Dispute {
-        currency: wire::currency(currency)?,
-        id: data.id.to_string(),
-        payment_reference: data.transaction.reference,
-        status: DisputeStatus::from_word(&data.status),
-        resolution: data.resolution,
-        refund_amount: data.refund_amount.map(wire::amount).transpose()?,
-        payment_amount: wire::amount(data.transaction.amount)?,
-        category: data.category,
-    };
-    let id = format!("{kind}:{}:{}", data.id, dispute.status);
+    let dispute: wire::Dispute = parse(data)?;
+    let dispute = dispute.read()?;
+    let id = format!("{kind}:{}:{}", dispute.id, dispute.status);
     Ok((id, Subject::Dispute(dispute)))
 }
 

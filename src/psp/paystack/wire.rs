@@ -6,8 +6,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::ledger::Currency;
 use crate::psp::{
-    Checkout, Destination, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment,
-    PaymentStatus, PspError, RefundStatus, TransferStatus,
+    Checkout, Destination, DisputeStatus, NewPayment, NewRecipient, NewRefund, NewTransfer,
+    Payment, PaymentStatus, PspError, RefundStatus, TransferStatus,
 };
 
 /// <https://paystack.com/docs/api/transaction/#initialize>
@@ -283,6 +283,45 @@ impl Refund {
             currency: currency(&self.currency).map_err(PspError::unknown)?,
             status: RefundStatus::from_word(&self.status),
             merchant_note: self.merchant_note,
+        })
+    }
+}
+
+/// A dispute, in a list and in a webhook.
+#[derive(Deserialize)]
+pub(super) struct Dispute {
+    id: u64,
+    status: String,
+    #[serde(default)]
+    resolution: Option<String>,
+    #[serde(default)]
+    refund_amount: Option<i64>,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    category: Option<String>,
+    transaction: DisputedTransaction,
+}
+
+#[derive(Deserialize)]
+struct DisputedTransaction {
+    reference: String,
+    amount: i64,
+    currency: String,
+}
+
+impl Dispute {
+    pub(super) fn read(self) -> Result<crate::psp::Dispute, String> {
+        let code = self.currency.as_ref().unwrap_or(&self.transaction.currency);
+        Ok(crate::psp::Dispute {
+            currency: currency(code)?,
+            id: self.id.to_string(),
+            payment_reference: self.transaction.reference,
+            status: DisputeStatus::from_word(&self.status),
+            resolution: self.resolution,
+            refund_amount: self.refund_amount.map(amount).transpose()?,
+            payment_amount: amount(self.transaction.amount)?,
+            category: self.category,
         })
     }
 }

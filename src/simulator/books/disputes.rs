@@ -63,6 +63,15 @@ impl Books {
         Ok(self.disputes.entry(id).or_insert(record))
     }
 
+    /// All disputes about a payment, by its reference.
+    pub fn disputes_of<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> impl Iterator<Item = &'a DisputeRecord> {
+        let disputes = self.disputes.values();
+        disputes.filter(move |dispute| dispute.payment_reference == reference)
+    }
+
     /// A dispute ends. Where the merchant loses, the money is taken from the balance, which may go
     /// below zero by it.
     ///

@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/transfer", post(transfer))
         .route("/transfer/verify/{reference}", get(verify_transfer))
         .route("/refund", post(refund).get(refunds))
+        .route("/dispute", get(disputes))
         .route("/balance", get(balance))
 }
 
@@ -201,21 +202,28 @@ async fn refund(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Resp
     .await
 }
 
+/// Whose refunds or disputes.
 #[derive(Deserialize)]
-struct Refunds {
+struct Of {
     transaction: String,
 }
 
-async fn refunds(
-    State(app): State<App>,
-    headers: HeaderMap,
-    Query(query): Query<Refunds>,
-) -> Response {
+async fn refunds(State(app): State<App>, headers: HeaderMap, Query(query): Query<Of>) -> Response {
     app.call(&headers, Call::Refunds, &query.transaction, |books, _| {
         let id = books.payment_by_any(&query.transaction)?.id;
         let refunds = books.refunds_of(id);
         let refunds: Vec<Value> = refunds.into_iter().map(json::listed_refund).collect();
         Ok(("Refunds retrieved", Value::Array(refunds)))
+    })
+    .await
+}
+
+async fn disputes(State(app): State<App>, headers: HeaderMap, Query(query): Query<Of>) -> Response {
+    app.call(&headers, Call::Disputes, &query.transaction, |books, _| {
+        let payment = books.payment_by_any(&query.transaction)?;
+        let disputes = books.disputes_of(&payment.reference);
+        let disputes: Vec<Value> = disputes.map(|it| json::dispute(it, payment)).collect();
+        Ok(("Disputes retrieved", Value::Array(disputes)))
     })
     .await
 }
