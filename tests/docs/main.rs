@@ -23,4 +23,6 @@ mod commands;
 mod decisions;
 mod links;
 mod readme;
+mod reference;
+mod runbook;
 mod tutorial;

@@ -71,7 +71,12 @@ impl Session {
             assert!(script.contains(word), "{} says no {word}", page.path.display());
             script = script.replace(word, ours);
         }
-        let file = self.directory().join("page.sh");
+        self.script(&page.path.display().to_string(), &script, patience)
+    }
+
+    /// Runs a script: what it printed.
+    pub(crate) fn script(&self, name: &str, script: &str, patience: Duration) -> String {
+        let file = self.directory().join("script.sh");
         std::fs::write(&file, script).unwrap();
         let said = self.directory().join("said");
         let output = std::fs::File::create(&said).unwrap();
@@ -90,11 +95,10 @@ impl Session {
         let group = Group(command.spawn().unwrap());
         let code = group.ended_within(patience);
         let said = String::from_utf8_lossy(&std::fs::read(said).unwrap()).into_owned();
-        let page = page.path.display();
         match code {
             Some(Some(0)) => said,
-            Some(code) => panic!("{page} ended with {code:?}:\n{said}{}", self.logs()),
-            None => panic!("{page} takes longer than {patience:?}:\n{said}{}", self.logs()),
+            Some(code) => panic!("{name} ended with {code:?}:\n{said}{}", self.logs()),
+            None => panic!("{name} takes longer than {patience:?}:\n{said}{}", self.logs()),
         }
     }
 
