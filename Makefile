@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
-.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench install clean
+.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench docs install deb clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 bench: prerequisites ## figures of this machine, each beside its floor
 	$(STACK) && cargo build --release --locked --bins && \
 	  for bench in post api daemons relay verify; do target/release/aegisctl bench $$bench; done
+
+docs: prerequisites ## write the references of docs/ anew, from the code
+	$(STACK) && AEGIS_DOCS=write cargo test --locked --test docs reference
 
 PREFIX ?= /usr
 SYSTEMD ?= /usr/lib
