@@ -63,6 +63,13 @@ SYSTEMD ?= /usr/lib
 install: ## what was built for release, with units and settings, below DESTDIR
 	packaging/install "$(DESTDIR)" "$(PREFIX)" "$(SYSTEMD)"
 
+deb: prerequisites ## a Debian package in target/debian; needs cargo-deb (cargo install --locked cargo-deb)
+	cargo build --release --locked --bins
+	rm -rf target/deb-root
+	packaging/install target/deb-root
+	strip --strip-unneeded target/deb-root/usr/bin/*
+	cargo deb --locked --no-build --no-strip
+
 clean: ## stop the parts, remove their data and what was built
 	dev/stack erase --yes
 	rm -rf .dev target
