@@ -39,10 +39,13 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
 
 /// A command without what stands before it: variables, and the shell's own words.
 fn bare(command: &[String]) -> &[String] {
-    let before = ["until", "while", "if", "do", "then", "else", "exec", "sudo", "$", "!"];
+    let before = [
+        "until", "while", "if", "do", "then", "else", "exec", "sudo", "$", "!",
+    ];
     let from = command.iter().position(|word| {
         let assigns = word.split_once('=').is_some_and(|(name, _)| {
-            name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            name.chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         });
         !assigns && !before.contains(&word.as_str())
     });
@@ -74,7 +77,10 @@ fn every_aegisctl_of_every_page_is_one_that_there_is() {
         let parsed = aegis::cli::command_line().try_get_matches_from(&command);
         // What a value has to be is seen where the command is run: pages have ID and $ID, too.
         if let Err(error) = parsed
-            && !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::DisplayHelp)
+            && !matches!(
+                error.kind(),
+                ErrorKind::ValueValidation | ErrorKind::DisplayHelp
+            )
         {
             panic!("{place}: {command:?}: {error}");
         }
@@ -114,13 +120,22 @@ fn no_block_is_left_out_without_a_reason_and_no_more_than_there_are() {
             let blocks = crate::pages::page(path).shell();
             let left_out = blocks.iter().filter(|block| {
                 let reason = block.not_run.as_ref();
-                assert!(reason.is_none_or(|reason| reason.len() > 10), "{path}: {block:?}");
+                assert!(
+                    reason.is_none_or(|reason| reason.len() > 10),
+                    "{path}: {block:?}"
+                );
                 reason.is_some()
             });
             ((*path).to_owned(), left_out.count())
         })
         .collect();
-    let expected = [("README.md", 3), ("docs/tutorial.md", 1), ("docs/runbook.md", 2)];
-    let expected: Vec<_> = expected.map(|(path, count)| (path.to_owned(), count)).into();
+    let expected = [
+        ("README.md", 3),
+        ("docs/tutorial.md", 1),
+        ("docs/runbook.md", 2),
+    ];
+    let expected: Vec<_> = expected
+        .map(|(path, count)| (path.to_owned(), count))
+        .into();
     assert_eq!(counts, expected);
 }

@@ -5,9 +5,7 @@ use crate::pages::{Page, all, page};
 fn decisions() -> Vec<Page> {
     let pages = all().into_iter();
     pages
-        .filter(|page| {
-            page.path.starts_with("docs/adr") && !page.path.ends_with("README.md")
-        })
+        .filter(|page| page.path.starts_with("docs/adr") && !page.path.ends_with("README.md"))
         .collect()
 }
 
@@ -52,10 +50,20 @@ fn every_decision_tells_context_decision_evidence_consequences_and_alternatives(
             .filter(|(depth, _)| *depth == 2)
             .map(|(_, text)| text.as_str())
             .collect();
-        let parts = ["Context", "Decision", "What was ", "Consequences", "Alternatives"];
+        let parts = [
+            "Context",
+            "Decision",
+            "What was ",
+            "Consequences",
+            "Alternatives",
+        ];
         for part in parts {
             let found = sections.iter().any(|section| section.starts_with(part));
-            assert!(found, "{}: {part:?} is missing in {sections:?}", decision.path.display());
+            assert!(
+                found,
+                "{}: {part:?} is missing in {sections:?}",
+                decision.path.display()
+            );
         }
     }
 }

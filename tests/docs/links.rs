@@ -64,14 +64,18 @@ fn every_page_can_be_reached_from_the_readme() {
         for (_, link) in links {
             let path = link.split('#').next().unwrap_or_default();
             let target = normal(&at.parent().unwrap().join(path));
-            if target.extension().is_some_and(|extension| extension == "md")
+            if target
+                .extension()
+                .is_some_and(|extension| extension == "md")
                 && !reached.contains(&target)
             {
                 reached.push(target);
             }
         }
     }
-    let lost = pages.iter().filter(|page| !reached.contains(&root().join(&page.path)));
+    let lost = pages
+        .iter()
+        .filter(|page| !reached.contains(&root().join(&page.path)));
     let lost: Vec<_> = lost.map(|page| page.path.display().to_string()).collect();
     assert!(lost.is_empty(), "nothing leads to {lost:?}");
 }

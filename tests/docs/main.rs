@@ -22,6 +22,7 @@ mod support;
 mod commands;
 mod decisions;
 mod links;
+mod manifests;
 mod readme;
 mod reference;
 mod runbook;

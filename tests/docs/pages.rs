@@ -102,7 +102,9 @@ impl Page {
             open ^= fence;
             !open && !fence
         });
-        lines.map(|(number, line)| (number + 1, line.as_str())).collect()
+        lines
+            .map(|(number, line)| (number + 1, line.as_str()))
+            .collect()
     }
 
     /// Headings with their number of `#`.

@@ -13,8 +13,8 @@ use crate::common::TestDatabase;
 use crate::pages::{all, page, root};
 use crate::session::Session;
 use crate::support::daemon::Settings;
-use crate::support::topic::{DaemonTopic, settlements_of};
 use crate::support::options;
+use crate::support::topic::{DaemonTopic, settlements_of};
 
 const KEY: &str = "sk_test_simulator";
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -68,7 +68,11 @@ impl Session {
         }
         assert!(blocks > 0, "{} has nothing to run", page.path.display());
         for Instead(word, ours) in &self.instead {
-            assert!(script.contains(word), "{} says no {word}", page.path.display());
+            assert!(
+                script.contains(word),
+                "{} says no {word}",
+                page.path.display()
+            );
             script = script.replace(word, ours);
         }
         self.script(&page.path.display().to_string(), &script, patience)
@@ -98,7 +102,10 @@ impl Session {
         match code {
             Some(Some(0)) => said,
             Some(code) => panic!("{name} ended with {code:?}:\n{said}{}", self.logs()),
-            None => panic!("{name} takes longer than {patience:?}:\n{said}{}", self.logs()),
+            None => panic!(
+                "{name} takes longer than {patience:?}:\n{said}{}",
+                self.logs()
+            ),
         }
     }
 
@@ -120,13 +127,15 @@ impl Session {
 
 /// A line that ends in `# exit code N` has to end with that one.
 fn with_exit_codes(text: &str) -> String {
-    let lines = text.lines().map(|line| match line.split_once("# exit code ") {
-        Some((command, code)) => {
-            let code = code.split(|c: char| !c.is_ascii_digit()).next().unwrap();
-            format!("code=0; {command} || code=$?; test $code -eq {code}\n")
-        }
-        None => format!("{line}\n"),
-    });
+    let lines = text
+        .lines()
+        .map(|line| match line.split_once("# exit code ") {
+            Some((command, code)) => {
+                let code = code.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+                format!("code=0; {command} || code=$?; test $code -eq {code}\n")
+            }
+            None => format!("{line}\n"),
+        });
     lines.collect()
 }
 
@@ -157,4 +166,3 @@ impl Drop for Group {
         drop(self.0.wait());
     }
 }
-

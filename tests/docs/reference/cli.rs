@@ -31,7 +31,10 @@ fn the_command_lines_reference_is_what_the_code_says() {
         writeln!(page, "| {} | {meaning} |", code["code"]).unwrap();
     }
     page.push_str("\n## Options everywhere\n\n");
-    arguments(&mut page, command.get_arguments().filter(|arg| arg.is_global_set()));
+    arguments(
+        &mut page,
+        command.get_arguments().filter(|arg| arg.is_global_set()),
+    );
     for noun in command.get_subcommands() {
         tell(&mut page, noun, "aegisctl", 2);
     }
@@ -67,7 +70,10 @@ fn tell(page: &mut String, command: &clap::Command, before: &str, depth: usize) 
         writeln!(page, "{}\n", cell(paragraph)).unwrap();
     }
     let own = command.get_arguments();
-    arguments(page, own.filter(|arg| !arg.is_global_set() && arg.get_id() != "help"));
+    arguments(
+        page,
+        own.filter(|arg| !arg.is_global_set() && arg.get_id() != "help"),
+    );
     let after = command.get_after_long_help().or(command.get_after_help());
     if let Some(after) = after {
         writeln!(page, "```text\n{}\n```", after.to_string().trim_end()).unwrap();
@@ -107,7 +113,11 @@ fn arguments<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
         if !default.is_empty() {
             write!(help, ". Default: {}", default.join(" ")).unwrap();
         }
-        let needed = if arg.is_required_set() { " (required)" } else { "" };
+        let needed = if arg.is_required_set() {
+            " (required)"
+        } else {
+            ""
+        };
         writeln!(page, "| `{}`{needed} | {help} |", spelled(arg)).unwrap();
     }
     page.push('\n');

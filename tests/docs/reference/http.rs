@@ -69,7 +69,9 @@ fn tell(page: &mut String, document: &Value, path: &str, method: &str, operation
     writeln!(page, "\n### {} {path}\n", method.to_uppercase()).unwrap();
     let words = [&operation["summary"], &operation["description"]].map(text);
     let words = words.iter().filter(|words| !words.is_empty());
-    let words: Vec<String> = words.map(|words| cell(words.trim_end_matches('.'))).collect();
+    let words: Vec<String> = words
+        .map(|words| cell(words.trim_end_matches('.')))
+        .collect();
     writeln!(page, "{}.\n", words.join(". ")).unwrap();
     parameters(page, document, operation);
     let media = operation["requestBody"]["content"].as_object();
@@ -105,7 +107,10 @@ fn tell(page: &mut String, document: &Value, path: &str, method: &str, operation
 fn parameters(page: &mut String, document: &Value, operation: &Value) {
     let mut rows = Vec::new();
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let reference = text(&parameter["$ref"]).rsplit('/').next().unwrap_or_default();
+        let reference = text(&parameter["$ref"])
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
         if COMMON.contains(&reference) {
             continue;
         }
@@ -113,7 +118,11 @@ fn parameters(page: &mut String, document: &Value, operation: &Value) {
             "" => parameter,
             name => &document["components"]["parameters"][name],
         };
-        let optional = if parameter["required"] == true { "" } else { "?" };
+        let optional = if parameter["required"] == true {
+            ""
+        } else {
+            "?"
+        };
         rows.push(format!(
             "| `{}`{optional} | {} | {} | {} |",
             text(&parameter["name"]),
@@ -123,12 +132,22 @@ fn parameters(page: &mut String, document: &Value, operation: &Value) {
         ));
     }
     if !rows.is_empty() {
-        writeln!(page, "| | in | | |\n|---|---|---|---|\n{}\n", rows.join("\n")).unwrap();
+        writeln!(
+            page,
+            "| | in | | |\n|---|---|---|---|\n{}\n",
+            rows.join("\n")
+        )
+        .unwrap();
     }
 }
 
 fn shape(page: &mut String, name: &str, schema: &Value) {
-    writeln!(page, "\n## {name}\n\n{}", cell(text(&schema["description"]))).unwrap();
+    writeln!(
+        page,
+        "\n## {name}\n\n{}",
+        cell(text(&schema["description"]))
+    )
+    .unwrap();
     let fields = fields(schema);
     if fields.is_empty() {
         return writeln!(page, "\n{}", type_of(schema)).unwrap();
@@ -137,7 +156,10 @@ fn shape(page: &mut String, name: &str, schema: &Value) {
     for (field, (schema, needed)) in fields {
         let about = cell(text(&schema["description"]));
         let kind = type_of(schema);
-        match schema["$ref"].as_str().is_some_and(|part| part.ends_with(&format!("/{field}"))) {
+        match schema["$ref"]
+            .as_str()
+            .is_some_and(|part| part.ends_with(&format!("/{field}")))
+        {
             true => writeln!(page, "| all of {kind} | | {about} |").unwrap(),
             false if needed => writeln!(page, "| `{field}` | {kind} | {about} |").unwrap(),
             false => writeln!(page, "| `{field}`? | {kind} | {about} |").unwrap(),
@@ -158,7 +180,11 @@ fn fields(schema: &Value) -> BTreeMap<&str, (&Value, bool)> {
     }
     for part in schema["allOf"].as_array().into_iter().flatten() {
         // A field's shape stands elsewhere, but it is named where it is.
-        if let Some(name) = text(&part["$ref"]).rsplit('/').next().filter(|name| !name.is_empty()) {
+        if let Some(name) = text(&part["$ref"])
+            .rsplit('/')
+            .next()
+            .filter(|name| !name.is_empty())
+        {
             found.insert(name, (part, true));
         }
     }
@@ -167,7 +193,11 @@ fn fields(schema: &Value) -> BTreeMap<&str, (&Value, bool)> {
 
 /// A type in words.
 fn type_of(schema: &Value) -> String {
-    if let Some(name) = text(&schema["$ref"]).rsplit('/').next().filter(|name| !name.is_empty()) {
+    if let Some(name) = text(&schema["$ref"])
+        .rsplit('/')
+        .next()
+        .filter(|name| !name.is_empty())
+    {
         return format!("[{name}](#{})", name.to_lowercase());
     }
     for several in ["oneOf", "anyOf"] {
@@ -177,7 +207,10 @@ fn type_of(schema: &Value) -> String {
         }
     }
     if let Some(values) = schema["enum"].as_array() {
-        let values: Vec<String> = values.iter().map(|value| format!("`{}`", text(value))).collect();
+        let values: Vec<String> = values
+            .iter()
+            .map(|value| format!("`{}`", text(value)))
+            .collect();
         return values.join(", ");
     }
     let mut names: Vec<&str> = match &schema["type"] {
@@ -185,11 +218,13 @@ fn type_of(schema: &Value) -> String {
         name => vec![text(name)],
     };
     names.retain(|name| !name.is_empty());
-    let named = names.iter().map(|name| match (*name, text(&schema["format"])) {
-        ("array", _) => format!("array of {}", type_of(&schema["items"])),
-        ("string", "date-time") => "time".to_owned(),
-        ("string", "uuid") => "UUID".to_owned(),
-        (name, _) => name.to_owned(),
-    });
+    let named = names
+        .iter()
+        .map(|name| match (*name, text(&schema["format"])) {
+            ("array", _) => format!("array of {}", type_of(&schema["items"])),
+            ("string", "date-time") => "time".to_owned(),
+            ("string", "uuid") => "UUID".to_owned(),
+            (name, _) => name.to_owned(),
+        });
     named.collect::<Vec<_>>().join(" or ")
 }

@@ -13,7 +13,10 @@ fn hold(path: &str, generated: &str) {
         return std::fs::write(file, generated).unwrap();
     }
     let there = std::fs::read_to_string(file).unwrap_or_default();
-    let differs = there.lines().zip(generated.lines()).position(|(a, b)| a != b);
+    let differs = there
+        .lines()
+        .zip(generated.lines())
+        .position(|(a, b)| a != b);
     assert!(
         there == generated,
         "{path} is not what the code says, from line {} on; `make docs` writes it anew",
