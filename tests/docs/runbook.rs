@@ -1,7 +1,6 @@
 //! The runbook's commands, in a night in which everything that it is about has happened: a payout of
 //! unknown outcome, a run that was killed, dead letters, a discrepancy.
 
-use std::process::Command;
 use std::time::Duration;
 
 use aegis::bus::{KafkaBus, Record};
@@ -9,11 +8,11 @@ use aegis::config::Secret;
 use aegis::ledger::Currency;
 use aegis::simulator::{Simulator, SimulatorOptions};
 
-use crate::common::TestDatabase;
 use crate::pages::{all, page, root};
 use crate::session::Session;
 use crate::support::daemon::Settings;
 use crate::support::options;
+use crate::support::postgres::Postgres;
 use crate::support::topic::{DaemonTopic, settlements_of};
 
 const KEY: &str = "sk_test_simulator";
@@ -49,8 +48,10 @@ test $code -eq 4
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_runbook_does_something_in_a_bad_night() {
-    let database = TestDatabase::create().await;
-    let restored = Restored::beside(database.url());
+    // A server of its own, so that pg_dump is of its version.
+    let postgres = Postgres::start().await;
+    postgres.migrated().await.close().await;
+    let database_url = postgres.url();
     let topic = DaemonTopic::on_shared_kafka().await;
     let mut psp = SimulatorOptions::new(Secret::new(KEY));
     let ngn = Currency::from_code("NGN").unwrap();
@@ -66,7 +67,7 @@ async fn every_command_of_the_runbook_does_something_in_a_bad_night() {
     };
     let published = bus.publish(&[poison(1), poison(2)]).await;
     assert!(published.iter().all(Result::is_ok), "{published:?}");
-    let aegisd = Settings::new(database.url())
+    let aegisd = Settings::new(&database_url)
         .with_kafka(&topic.brokers, &topic.name)
         .with("PAYSTACK_BASE_URL", &psp.base_url())
         .with("PAYSTACK_SECRET_KEY", KEY)
@@ -76,7 +77,7 @@ async fn every_command_of_the_runbook_does_something_in_a_bad_night() {
         .await;
     let port = aegisd.address.rsplit(':').next().unwrap().to_owned();
 
-    let session = Session::new(database.url())
+    let session = Session::new(&database_url)
         .with("BUS", "kafka")
         .with("KAFKA_BROKERS", &topic.brokers)
         .with("KAFKA_TOPIC_TRANSACTIONS", &topic.name)
@@ -88,7 +89,7 @@ async fn every_command_of_the_runbook_does_something_in_a_bad_night() {
         .with("SERVER_PORT", &port)
         .with("LETTER", "1")
         .with("DISCREPANCY", "1")
-        .instead("aegis_restored", &restored.name)
+        .with_programs_of(postgres.bin())
         .instead("8080", &port);
     let said = tokio::task::spawn_blocking(move || {
         session.script("the night", NIGHT, PATIENCE);
@@ -106,31 +107,6 @@ async fn every_command_of_the_runbook_does_something_in_a_bad_night() {
         assert!(said.contains(words), "{words:?} in {said}");
     }
     psp.stop().await;
-}
-
-/// The database that the runbook restores a dump into.
-struct Restored {
-    name: String,
-    admin_url: String,
-}
-
-impl Restored {
-    fn beside(url: &str) -> Self {
-        let (_, name) = url.rsplit_once('/').unwrap();
-        Self {
-            name: format!("{name}_restored"),
-            admin_url: url.to_owned(),
-        }
-    }
-}
-
-impl Drop for Restored {
-    fn drop(&mut self) {
-        // The page drops it; here it is only there where the page failed.
-        let drop_it = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        let mut psql = Command::new("psql");
-        drop(psql.args([&self.admin_url, "-qc", &drop_it]).output());
-    }
 }
 
 #[test]

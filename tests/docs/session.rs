@@ -43,6 +43,16 @@ impl Session {
         self
     }
 
+    /// With programs of this folder before the system's.
+    pub(crate) fn with_programs_of(mut self, folder: &Path) -> Self {
+        let path = self.variables.entry("PATH").or_default();
+        *path = match path.split_once(':') {
+            Some((ours, system)) => format!("{ours}:{}:{system}", folder.display()),
+            None => folder.display().to_string(),
+        };
+        self
+    }
+
     /// With another word for one of the page's. It has to be there.
     pub(crate) fn instead(mut self, word: &'static str, ours: &str) -> Self {
         self.instead.push(Instead(word, ours.to_owned()));
