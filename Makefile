@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
-.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench install clean
+.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench docs install deb clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,11 +54,21 @@ bench: prerequisites ## figures of this machine, each beside its floor
 	$(STACK) && cargo build --release --locked --bins && \
 	  for bench in post api daemons relay verify; do target/release/aegisctl bench $$bench; done
 
+docs: prerequisites ## write the references of docs/ anew, from the code
+	$(STACK) && AEGIS_DOCS=write cargo test --locked --test docs reference
+
 PREFIX ?= /usr
 SYSTEMD ?= /usr/lib
 
 install: ## what was built for release, with units and settings, below DESTDIR
 	packaging/install "$(DESTDIR)" "$(PREFIX)" "$(SYSTEMD)"
+
+deb: prerequisites ## a Debian package in target/debian; needs cargo-deb (cargo install --locked cargo-deb)
+	cargo build --release --locked --bins
+	rm -rf target/deb-root
+	packaging/install target/deb-root
+	strip --strip-unneeded target/deb-root/usr/bin/*
+	cargo deb --locked --no-build --no-strip
 
 clean: ## stop the parts, remove their data and what was built
 	dev/stack erase --yes

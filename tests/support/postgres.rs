@@ -107,6 +107,11 @@ impl Postgres {
         )
     }
 
+    /// Where its programs are, `pg_dump` of the server's version among them.
+    pub(crate) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     /// The server's address.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
