@@ -18,6 +18,7 @@ mod fingerprint;
 mod idempotency;
 mod kinds;
 mod ledgers;
+mod measured;
 mod merchants;
 mod openapi;
 mod payments;
