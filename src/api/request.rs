@@ -146,7 +146,7 @@ impl Line {
     }
 
     fn is_probe(&self) -> bool {
-        matches!(self.path(), "/livez" | "/readyz" | "/metrics")
+        matches!(self.path(), "/livez" | "/readyz" | "/startupz" | "/metrics")
     }
 
     fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
