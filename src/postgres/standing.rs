@@ -18,6 +18,11 @@ pub struct Count {
     pub since: OffsetDateTime,
 }
 
+/// Counts what came to a status, as it is written: what is rolled back afterwards counts as well.
+pub(super) fn came_to(metric: &'static str, status: &'static str, count: u64) {
+    metrics::counter!(metric, "status" => status).increment(count);
+}
+
 /// Payments that a call to the PSP is due for, by status, since they were created.
 ///
 /// # Errors
