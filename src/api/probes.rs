@@ -7,10 +7,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::ApiState;
+use super::liveness::Liveness;
 use super::problem::Problem;
 use super::readiness::{Check, CheckStatus, Readiness};
 use super::respond;
-use super::liveness::Liveness;
 use super::schema::Started;
 use crate::postgres;
 use crate::telemetry::Metrics;

@@ -45,7 +45,10 @@ pub(super) async fn watch(pools: Vec<NamedPool>, committer: CommitterPulse, metr
 
 fn pool((name, pool): &NamedPool) {
     let name = *name;
-    let (open, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX));
+    let (open, idle) = (
+        pool.size(),
+        u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+    );
     let limit = pool.options().get_max_connections();
     gauge!("aegis_pool_busy_connections", "pool" => name).set(f64::from(open.saturating_sub(idle)));
     gauge!("aegis_pool_idle_connections", "pool" => name).set(f64::from(idle));
@@ -95,7 +98,12 @@ async fn queues(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<()
 
 async fn money(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<()> {
     let payments = standing::payments(conn).await?;
-    counts("aegis_payments_open", "status", &["created", "pending"], &payments);
+    counts(
+        "aegis_payments_open",
+        "status",
+        &["created", "pending"],
+        &payments,
+    );
     gauge!("aegis_disputes_open").set(number(standing::disputes(conn).await?));
     let open = ["requested", "sent", "unknown"];
     let payouts = standing::payouts(conn).await?;
@@ -112,7 +120,12 @@ async fn money(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<()>
             .set(age(since(&runs, status), now));
     }
     let found = standing::discrepancies(conn).await?;
-    counts("aegis_discrepancies_open", "class", &Class::ALL.map(Class::as_str), &found);
+    counts(
+        "aegis_discrepancies_open",
+        "class",
+        &Class::ALL.map(Class::as_str),
+        &found,
+    );
     let oldest = found.iter().map(|class| class.since).min();
     gauge!("aegis_discrepancies_oldest_age_seconds").set(age(oldest, now));
     for wallet in standing::clearing(conn).await? {

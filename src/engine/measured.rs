@@ -60,7 +60,11 @@ pub(super) fn outcomes(outcomes: &[Outcome]) {
             }
         }
     }
-    let all = [("posted", posted), ("replayed", replayed), ("rejected", rejected)];
+    let all = [
+        ("posted", posted),
+        ("replayed", replayed),
+        ("rejected", rejected),
+    ];
     for (outcome, count) in all.into_iter().filter(|(_, count)| *count > 0) {
         counter!("aegis_posting_commands_total", "outcome" => outcome).increment(count);
     }

@@ -246,7 +246,11 @@ pub async fn update(
     .execute(conn)
     .await?;
     if before != payout.status {
-        came_to("aegis_payouts_total", payout.status.as_str(), done.rows_affected());
+        came_to(
+            "aegis_payouts_total",
+            payout.status.as_str(),
+            done.rows_affected(),
+        );
     }
     Ok(done.rows_affected() == 1)
 }

@@ -37,13 +37,17 @@ impl Verified {
     /// Since when nothing is known of it: its last verification, or its making.
     #[must_use]
     pub fn since(&self) -> OffsetDateTime {
-        self.last.as_ref().map_or(self.made_at, |run| run.finished_at)
+        self.last
+            .as_ref()
+            .map_or(self.made_at, |run| run.finished_at)
     }
 
     /// Whether its last verification found something wrong.
     #[must_use]
     pub fn is_wrong(&self) -> bool {
-        self.last.as_ref().is_some_and(|run| !run.failed_checks.is_empty())
+        self.last
+            .as_ref()
+            .is_some_and(|run| !run.failed_checks.is_empty())
     }
 }
 

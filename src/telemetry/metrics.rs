@@ -97,15 +97,26 @@ mod tests {
             let name = metric.name;
             assert!(seen.insert(name), "{name} stands there twice");
             let well_formed = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
-            assert!(name.starts_with("aegis_") && name.chars().all(well_formed), "{name}");
+            assert!(
+                name.starts_with("aegis_") && name.chars().all(well_formed),
+                "{name}"
+            );
             assert_eq!(
                 name.ends_with("_total"),
                 metric.kind == Kind::Counter,
                 "{name}: counters end in _total, and nothing else does"
             );
-            let says_time = ["_ms", "_millis", "_minutes", "_hours", "_us", "_age", "_latency"];
-            assert!(!says_time.iter().any(|end| name.ends_with(end)), "{name}: time is in seconds");
-            assert!(metric.meaning.ends_with('.'), "{name}: its meaning is a sentence");
+            let says_time = [
+                "_ms", "_millis", "_minutes", "_hours", "_us", "_age", "_latency",
+            ];
+            assert!(
+                !says_time.iter().any(|end| name.ends_with(end)),
+                "{name}: time is in seconds"
+            );
+            assert!(
+                metric.meaning.ends_with('.'),
+                "{name}: its meaning is a sentence"
+            );
             if name.ends_with("_seconds") {
                 let meaning = metric.meaning.to_lowercase();
                 assert!(meaning.contains("seconds"), "{name}: says its unit");
@@ -118,7 +129,11 @@ mod tests {
         for metric in METRICS {
             if let Kind::Histogram(bounds) = metric.kind {
                 assert!(!bounds.is_empty() && bounds.is_sorted(), "{}", metric.name);
-                assert!(bounds.len() <= 16, "{}: each bound is a series", metric.name);
+                assert!(
+                    bounds.len() <= 16,
+                    "{}: each bound is a series",
+                    metric.name
+                );
             }
         }
     }

@@ -71,7 +71,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     if args.wallet.is_none()
         && let Err(error) = remember(context, &ledger, &report, started_at).await
     {
-        let what = "what was found could not be written down, so that status and metrics don't know";
+        let what =
+            "what was found could not be written down, so that status and metrics don't know";
         context.out.warn(&format!("{what}: {error:#}"));
     }
     show(context, &report)?;

@@ -43,7 +43,11 @@ pub async fn opened(
     .fetch_optional(conn)
     .await?;
     let is_pending = was_created.unwrap_or(false);
-    came_to("aegis_payments_total", PaymentStatus::Pending.as_str(), u64::from(is_pending));
+    came_to(
+        "aegis_payments_total",
+        PaymentStatus::Pending.as_str(),
+        u64::from(is_pending),
+    );
     Ok(is_pending)
 }
 

@@ -114,7 +114,11 @@ pub async fn update(
     .execute(conn)
     .await?;
     if before != refund.status {
-        came_to("aegis_refunds_total", refund.status.as_str(), done.rows_affected());
+        came_to(
+            "aegis_refunds_total",
+            refund.status.as_str(),
+            done.rows_affected(),
+        );
     }
     Ok(done.rows_affected() == 1)
 }

@@ -69,7 +69,11 @@ pub async fn update_payment(
     .execute(conn)
     .await?;
     if before != payment.status {
-        came_to("aegis_payments_total", payment.status.as_str(), done.rows_affected());
+        came_to(
+            "aegis_payments_total",
+            payment.status.as_str(),
+            done.rows_affected(),
+        );
     }
     Ok(done.rows_affected() == 1)
 }

@@ -201,11 +201,7 @@ pub const METRICS: &[Metric] = &[
         "Attempts to take a batch's locks in Redis: `taken`, `contended` (others held them for longer than one waits) or `unavailable`. The batch goes on in any case.",
     ),
     // The outbox, the relay and the consumers.
-    gauge(
-        "aegis_outbox_rows",
-        &[],
-        "Events that wait for the bus.",
-    ),
+    gauge("aegis_outbox_rows", &[], "Events that wait for the bus."),
     gauge(
         "aegis_outbox_refused_rows",
         &[],
