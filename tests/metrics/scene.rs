@@ -6,7 +6,6 @@ use std::time::Instant;
 use aegis::config::Secret;
 use aegis::ledger::Ledger;
 use aegis::simulator::{Simulator, SimulatorOptions};
-use prometheus_parse::Scrape;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -117,56 +116,62 @@ impl Scene {
     }
 }
 
-/// What a scrape brought, read by a parser that is not ours.
-#[derive(Debug)]
+/// What a scrape brought. Prometheus's own parser is `promtool`, where that is to be had.
+#[derive(Debug, Default)]
 pub(crate) struct Exported {
-    /// Each metric's labels, series by series. Parts of histograms go by the histogram's name.
+    /// Each metric's labels, series by series. Of histograms, the counts of observations.
     pub(crate) series: BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>,
     /// As `# TYPE` says.
     pub(crate) types: BTreeMap<String, String>,
+    /// The bounds of each histogram's buckets.
+    pub(crate) bounds: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Exported {
+    /// Reads the text format, version 0.0.4; a line that is none of it fails the test.
     pub(crate) fn read(text: &str) -> Self {
-        let lines = text.lines().map(|line| Ok(line.to_owned()));
-        let scrape = Scrape::parse(lines).expect("Prometheus can read it");
-        let mut types = BTreeMap::new();
-        for line in text.lines() {
+        let mut exported = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty()) {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').unwrap();
-                let before = types.insert(name.to_owned(), kind.to_owned());
+                let before = exported.types.insert(name.to_owned(), kind.to_owned());
                 assert_eq!(before, None, "{name} has one type");
+            } else if !line.starts_with("# HELP ") {
+                exported.take(line);
             }
         }
-        let mut series: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for sample in scrape.samples {
-            let labels = sample.labels.iter();
-            let labels = labels.map(|(name, value)| (name.clone(), value.clone()));
-            let value = match sample.value {
-                prometheus_parse::Value::Counter(value)
-                | prometheus_parse::Value::Gauge(value)
-                | prometheus_parse::Value::Untyped(value) => value,
-                prometheus_parse::Value::Histogram(buckets) => {
-                    buckets.last().map_or(0.0, |bucket| bucket.count)
-                }
-                prometheus_parse::Value::Summary(_) => {
-                    panic!("{}: summaries don't add up", sample.metric)
-                }
-            };
-            let name = ["_sum", "_count"]
-                .iter()
-                .filter_map(|end| sample.metric.strip_suffix(end))
-                .find(|base| types.get(*base).is_some_and(|kind| kind == "histogram"));
-            let name = name.unwrap_or(&sample.metric).to_owned();
-            series
-                .entry(name)
-                .or_default()
-                .push((labels.collect(), value));
-        }
-        Self { series, types }
+        exported
     }
 
-    /// The value of the one series that has these labels.
+    fn take(&mut self, line: &str) {
+        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+        let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
+        let (name, mut labels) = match series.split_once('{') {
+            Some((name, labels)) => (name, labels_of(labels, line)),
+            None => (series, BTreeMap::new()),
+        };
+        let histogram = |end| {
+            let base: &str = name.strip_suffix(end)?;
+            let kind = self.types.get(base)?;
+            (kind == "histogram").then(|| base.to_owned())
+        };
+        if let Some(name) = histogram("_bucket") {
+            let bound = labels.remove("le").expect("a bucket has its bound");
+            self.bounds.entry(name).or_default().insert(bound);
+            return;
+        }
+        if histogram("_sum").is_some() {
+            return;
+        }
+        let name = histogram("_count").unwrap_or_else(|| name.to_owned());
+        assert!(
+            self.types.contains_key(&name),
+            "{line}: its type is not told"
+        );
+        self.series.entry(name).or_default().push((labels, value));
+    }
+
+    /// The value of the first series that has these labels.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |found: &BTreeMap<String, String>| {
             labels
@@ -188,4 +193,32 @@ impl Exported {
             .filter_map(|(labels, _)| labels.get(label).map(String::as_str))
             .collect()
     }
+}
+
+/// `a="b",c="d"}`, with quotes and backslashes escaped.
+fn labels_of(text: &str, line: &str) -> BTreeMap<String, String> {
+    let (mut labels, mut rest) = (BTreeMap::new(), text);
+    while rest != "}" {
+        let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("{line}"));
+        let (mut value, mut escaped, mut end) = (String::new(), false, None);
+        for (at, c) in after.char_indices() {
+            match c {
+                '\\' if !escaped => escaped = true,
+                '"' if !escaped => {
+                    end = Some(at);
+                    break;
+                }
+                _ => {
+                    value.push(if escaped && c == 'n' { '\n' } else { c });
+                    escaped = false;
+                }
+            }
+        }
+        let end = end.unwrap_or_else(|| panic!("{line}"));
+        let before = labels.insert(name.to_owned(), value);
+        assert_eq!(before, None, "{line}: {name} stands there twice");
+        rest = &after[end + 1..];
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    labels
 }
