@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use aegis::config::Secret;
-use aegis::ledger::Ledger;
 use aegis::simulator::{Simulator, SimulatorOptions};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -19,7 +18,6 @@ const KEY: &str = "sk_test_metrics";
 
 pub(crate) struct Scene {
     pub(crate) database: TestDatabase,
-    pub(crate) ledger: Ledger,
     pub(crate) daemon: Daemon,
     http: Client,
     _simulator: Simulator,
@@ -44,7 +42,6 @@ impl Scene {
             .await;
         Self {
             database,
-            ledger,
             daemon,
             http: Client::new(),
             _simulator: simulator,
