@@ -133,7 +133,7 @@ async fn money(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<()>
             "aegis_clearing_minor_units",
             "wallet" => wallet.wallet, "currency" => wallet.currency
         )
-        .set(wallet.balance);
+        .set(wallet.balance as f64);
     }
     let ledgers = verify_runs::last(conn).await?;
     let wrong = ledgers.iter().any(verify_runs::Verified::is_wrong);

@@ -19,21 +19,20 @@ impl Steps {
     /// A step is done; the next one begins.
     pub(super) fn done(&mut self, step: &'static str) {
         let now = Instant::now();
-        histogram!("aegis_posting_seconds", "step" => step)
-            .record(now.duration_since(self.0).as_secs_f64());
+        let took = now.duration_since(self.0);
+        histogram!("aegis_posting_seconds", "step" => step).record(took);
         self.0 = now;
     }
 }
 
 /// A request's batch begins.
 pub(super) fn taken_up(queued_at: Instant) {
-    histogram!("aegis_posting_seconds", "step" => "queue")
-        .record(queued_at.elapsed().as_secs_f64());
+    histogram!("aegis_posting_seconds", "step" => "queue").record(queued_at.elapsed());
 }
 
 /// How many commands one database transaction is to take.
 pub(super) fn batch(commands: usize) {
-    histogram!("aegis_posting_batch_commands").record(commands as f64);
+    histogram!("aegis_posting_batch_commands").record(whole(commands));
 }
 
 /// A batch is committed.
@@ -72,7 +71,7 @@ pub(super) fn outcomes(outcomes: &[Outcome]) {
 
 /// A caller has its answer.
 pub(super) fn answered(asked_at: Instant, error: Option<&PostError>) {
-    histogram!("aegis_posting_request_seconds").record(asked_at.elapsed().as_secs_f64());
+    histogram!("aegis_posting_request_seconds").record(asked_at.elapsed());
     let Some(error) = error else { return };
     let kind = match error {
         PostError::Unavailable { .. } => "unavailable",
@@ -88,6 +87,11 @@ pub(super) fn answered(asked_at: Instant, error: Option<&PostError>) {
 
 /// How many commands wait or are at work, and how many may.
 pub(super) fn queue(commands: usize, limit: usize) {
-    gauge!("aegis_posting_queue_commands").set(commands as f64);
-    gauge!("aegis_posting_queue_limit_commands").set(limit as f64);
+    gauge!("aegis_posting_queue_commands").set(whole(commands));
+    gauge!("aegis_posting_queue_limit_commands").set(whole(limit));
+}
+
+/// Bounds keep all of them far below.
+fn whole(commands: usize) -> u32 {
+    u32::try_from(commands).unwrap_or(u32::MAX)
 }

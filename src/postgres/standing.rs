@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 /// The most clearing wallets that are told of.
-const CLEARING_MAX: i64 = 200;
+const CLEARING_MAX: usize = 200;
 
 /// How many stand so.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -103,15 +103,14 @@ pub async fn disputes(conn: &mut PgConnection) -> sqlx::Result<i64> {
 }
 
 /// What stands in a wallet that money only passes through.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clearing {
     /// Its address.
     pub wallet: String,
     /// ISO 4217 code.
     pub currency: String,
-    /// Minor units over all ledgers, rounded to what a gauge can hold: it is for looking at, not for
-    /// reckoning with.
-    pub balance: f64,
+    /// Minor units over all ledgers.
+    pub balance: i128,
 }
 
 /// The wallets that money only passes through, in order of address and currency.
@@ -120,17 +119,32 @@ pub struct Clearing {
 /// Where the database fails.
 pub async fn clearing(conn: &mut PgConnection) -> sqlx::Result<Vec<Clearing>> {
     // By ledger, since the index on addresses begins with it.
-    sqlx::query_as(
-        "SELECT w.address AS wallet, w.currency, sum(w.balance)::float8 AS balance
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT w.address, w.currency, w.balance
          FROM ledgers l CROSS JOIN LATERAL (
              SELECT address, currency, balance FROM wallets
              WHERE ledger_id = l.id AND address >= 'psp:' AND address < 'psp;'
              UNION ALL
              SELECT address, currency, balance FROM wallets
              WHERE ledger_id = l.id AND address IN ('payouts:in_transit', 'refunds:in_transit')) w
-         GROUP BY w.address, w.currency ORDER BY w.address, w.currency LIMIT $1",
+         ORDER BY w.address, w.currency",
     )
-    .bind(CLEARING_MAX)
     .fetch_all(conn)
-    .await
+    .await?;
+    let mut all: Vec<Clearing> = Vec::new();
+    for (wallet, currency, balance) in rows {
+        let (balance, is_full) = (i128::from(balance), all.len() == CLEARING_MAX);
+        match all.last_mut() {
+            Some(last) if last.wallet == wallet && last.currency == currency => {
+                last.balance = last.balance.saturating_add(balance);
+            }
+            _ if is_full => break,
+            _ => all.push(Clearing {
+                wallet,
+                currency,
+                balance,
+            }),
+        }
+    }
+    Ok(all)
 }

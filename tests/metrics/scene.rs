@@ -113,11 +113,14 @@ impl Scene {
     }
 }
 
+/// A series' labels and its value.
+pub(crate) type Series = (BTreeMap<String, String>, f64);
+
 /// What a scrape brought. Prometheus's own parser is `promtool`, where that is to be had.
 #[derive(Debug, Default)]
 pub(crate) struct Exported {
     /// Each metric's labels, series by series. Of histograms, the counts of observations.
-    pub(crate) series: BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>,
+    pub(crate) series: BTreeMap<String, Vec<Series>>,
     /// As `# TYPE` says.
     pub(crate) types: BTreeMap<String, String>,
     /// The bounds of each histogram's buckets.

@@ -89,10 +89,43 @@ async fn what_was_written_down_stays_as_it_is() {
         "UPDATE verify_runs SET ok = false",
         "DELETE FROM verify_runs",
         "TRUNCATE verify_runs",
-        "INSERT INTO verify_runs SELECT ledger_id, id + 1, false, '{}', 0, 0, 0, 'a', 'b', now(), now() FROM verify_runs",
     ] {
         let refused = sqlx::query(statement).execute(database.pool()).await;
         assert!(refused.is_err(), "{statement}");
+    }
+    let insert = "INSERT INTO verify_runs (ledger_id, ok, failed_checks, transactions, entries,
+                      wallets, run_by, run_from, started_at, finished_at) VALUES ";
+    for (row, constraint) in [
+        (
+            "(1, false, '{}', 0, 0, 0, 'a', 'b', now(), now())",
+            "verify_runs_ok_without_failed_checks",
+        ),
+        (
+            "(1, true, '{x}', 0, 0, 0, 'a', 'b', now(), now())",
+            "verify_runs_ok_without_failed_checks",
+        ),
+        (
+            "(1, true, '{}', 0, -1, 0, 'a', 'b', now(), now())",
+            "verify_runs_counts_from_zero",
+        ),
+        (
+            "(1, true, '{}', 0, 0, 0, 'a', 'b', now(), now() - interval '1 s')",
+            "verify_runs_ended_after_they_began",
+        ),
+        (
+            "(4711, true, '{}', 0, 0, 0, 'a', 'b', now(), now())",
+            "verify_runs_ledger_exists",
+        ),
+    ] {
+        let statement = sqlx::AssertSqlSafe(format!("{insert}{row}"));
+        let refused = sqlx::query(statement)
+            .execute(database.pool())
+            .await
+            .unwrap_err();
+        let refused_by = refused
+            .as_database_error()
+            .and_then(|error| error.constraint());
+        assert_eq!(refused_by, Some(constraint), "{row}");
     }
     assert_eq!(runs(&database).await, [(true, Vec::new())]);
 }

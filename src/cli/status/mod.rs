@@ -83,6 +83,28 @@ impl View {
         table
     }
 
+    /// `all is well`, or how many are not, the worst first.
+    fn summary(&self) -> String {
+        let count = |health, word: &str| {
+            let many = self
+                .checks
+                .iter()
+                .filter(|check| check.status == health)
+                .count();
+            (many > 0).then(|| format!("{many} {word}"))
+        };
+        let amiss = [
+            count(Health::Failed, "failed"),
+            count(Health::Attention, "to see to"),
+            count(Health::Degraded, "degraded"),
+        ];
+        let amiss: Vec<String> = amiss.into_iter().flatten().collect();
+        match amiss.is_empty() {
+            true => "all is well".to_owned(),
+            false => amiss.join(", "),
+        }
+    }
+
     fn worst(&self) -> Health {
         let all = self.checks.iter().map(|check| check.status);
         all.max().unwrap_or(Health::Ok)

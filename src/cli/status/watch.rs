@@ -45,11 +45,15 @@ fn show(
     let (at, table) = (when::format(view.at), view.table());
     match screen {
         Some(screen) => {
-            let head = format!("aegis  {at}  every {interval} s, Ctrl-C ends");
+            let head = format!(
+                "{at}  {}  (every {interval} s, Ctrl-C ends)",
+                view.summary()
+            );
             screen.draw(&format!("{head}\n\n{}", context.out.horizontal(&table)))?;
         }
         None if context.out.format() == Format::Table => {
-            let block = format!("{at}\n{}\n", context.out.horizontal(&table));
+            let head = format!("{at}  {}", view.summary());
+            let block = format!("{head}\n{}\n", context.out.horizontal(&table));
             context.out.text(block.as_bytes())?;
         }
         None => context.out.document(view, None, &table)?,
