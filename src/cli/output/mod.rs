@@ -182,10 +182,19 @@ impl Output {
         self.write(|out| out.write_all(text))
     }
 
+    /// How many columns a table may take, where a person looks on; `None` elsewhere.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let (_, width) = dialoguer::console::Term::stdout().size_checked()?;
+        self.draws_tables().then_some(usize::from(width))
+    }
+
+    fn draws_tables(&self) -> bool {
+        self.options.format == Format::Table && self.data_is_on_a_terminal()
+    }
+
     /// A screen to draw on, where a person looks on at the data; `None` elsewhere.
     pub(crate) fn screen(&self) -> Option<Screen> {
-        let looks_on = self.options.format == Format::Table && self.data_is_on_a_terminal();
-        looks_on.then(Screen::new)
+        self.draws_tables().then(Screen::new)
     }
 
     /// A buffered writer on standard output, for a stream of lines. Flush it.

@@ -59,7 +59,16 @@ impl Check {
         Self::new(name, Health::Ok, detail)
     }
 
-    pub(super) fn cells(&self) -> Vec<Cell> {
+    /// Its rows in a table that is so wide: what is longer goes on in the next.
+    pub(super) fn rows(&self, width: Option<usize>) -> Vec<Vec<Cell>> {
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(BEFORE_DETAIL));
+        let mut lines = folded(&self.detail, room.max(DETAIL_MIN)).into_iter();
+        let first = lines.next().unwrap_or_default();
+        let more = lines.map(|line| vec!["".into(), "".into(), line.into()]);
+        std::iter::once(self.cells(first)).chain(more).collect()
+    }
+
+    fn cells(&self, detail: String) -> Vec<Cell> {
         let word = |word: &str, tone| Cell::Word(word.to_owned(), tone);
         let status = match self.status {
             Health::Ok => word("ok", Tone::Good),
@@ -68,11 +77,51 @@ impl Check {
             Health::Attention => word("attention", Tone::Bad),
             Health::Failed => word("failed", Tone::Bad),
         };
-        vec![self.name.into(), status, self.detail.as_str().into()]
+        vec![self.name.into(), status, detail.into()]
     }
+}
+
+/// The columns before the detail: the longest name, the longest status, and what parts them.
+const BEFORE_DETAIL: usize = 13 + 2 + 9 + 2;
+/// Narrower than that nothing can be read.
+const DETAIL_MIN: usize = 20;
+
+/// Breaks a text between words, so that no line is longer than that unless a word is.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let long = |line: &String| {
+            let length = line.chars().count().saturating_add(word.chars().count());
+            length >= width
+        };
+        match lines.last_mut() {
+            Some(line) if !long(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// For how long something has been so, in words.
 pub(super) fn age(since: OffsetDateTime, now: OffsetDateTime) -> String {
     when::duration((now - since).as_seconds_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_detail_goes_on_in_the_next_row() {
+        assert_eq!(folded("one two three", 7), ["one two", "three"]);
+        assert_eq!(folded("one", usize::MAX), ["one"]);
+        assert_eq!(folded("a-very-long-word b", 4), ["a-very-long-word", "b"]);
+        let check = Check::ok("payment runs", "word ".repeat(20).trim_end());
+        assert_eq!(check.rows(None).len(), 1);
+        let rows = check.rows(Some(80)).len();
+        assert_eq!(rows, 2, "100 characters in 54");
+    }
 }

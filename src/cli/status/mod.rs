@@ -75,10 +75,10 @@ struct View {
 }
 
 impl View {
-    fn table(&self) -> Table {
+    fn table(&self, width: Option<usize>) -> Table {
         let mut table = Table::empty(COLUMNS);
-        for check in &self.checks {
-            table.row(check.cells());
+        for row in self.checks.iter().flat_map(|check| check.rows(width)) {
+            table.row(row);
         }
         table
     }
@@ -117,7 +117,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         return watch::run(context, &neighbours, args).await;
     }
     let (view, exit) = look(context, &neighbours).await;
-    context.out.document(&view, None, &view.table())?;
+    let table = view.table(context.out.width());
+    context.out.document(&view, None, &table)?;
     Ok(exit)
 }
 

@@ -42,7 +42,7 @@ fn show(
     view: &View,
     interval: u32,
 ) -> anyhow::Result<()> {
-    let (at, table) = (when::format(view.at), view.table());
+    let (at, table) = (when::format(view.at), view.table(context.out.width()));
     match screen {
         Some(screen) => {
             let head = format!(
