@@ -61,7 +61,7 @@ impl Check {
 
     /// Its rows in a table that is so wide: what is longer goes on in the next.
     pub(super) fn rows(&self, width: Option<usize>) -> Vec<Vec<Cell>> {
-        let room = width.map_or(usize::MAX, |width| width.saturating_sub(BEFORE_DETAIL));
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(BESIDE_DETAIL));
         let mut lines = folded(&self.detail, room.max(DETAIL_MIN)).into_iter();
         let first = lines.next().unwrap_or_default();
         let more = lines.map(|line| vec!["".into(), "".into(), line.into()]);
@@ -81,8 +81,9 @@ impl Check {
     }
 }
 
-/// The columns before the detail: the longest name, the longest status, and what parts them.
-const BEFORE_DETAIL: usize = 13 + 2 + 9 + 2;
+/// What a line has beside the detail: the longest name, the longest status, and what stands between
+/// and behind the columns.
+const BESIDE_DETAIL: usize = 13 + 2 + 9 + 2 + 2;
 /// Narrower than that nothing can be read.
 const DETAIL_MIN: usize = 20;
 
