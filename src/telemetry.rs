@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::config::{LogConfig, LogFormat};
 
-pub use self::metrics::Metrics;
+pub use self::metrics::{Kind, METRICS, Metric, Metrics};
 
 /// Changes what is logged, while the process runs.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);

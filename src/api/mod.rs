@@ -18,6 +18,8 @@ mod fingerprint;
 mod idempotency;
 mod kinds;
 mod ledgers;
+mod liveness;
+mod measured;
 mod merchants;
 mod openapi;
 mod payments;
@@ -49,6 +51,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub use caller::Peer;
+pub use liveness::{Liveness, LoopStanding};
 pub use readiness::{BreakerStanding, Check, CheckStatus, Readiness};
 pub use state::{ApiState, Limits};
 
@@ -108,6 +111,7 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
+        .route("/startupz", get(probes::started))
         .route("/metrics", get(probes::metrics))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(docs::page))

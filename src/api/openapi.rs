@@ -91,6 +91,7 @@ use crate::ledger::RejectionCode;
         replays::cancel,
         probes::live,
         probes::ready,
+        probes::started,
         probes::metrics
     ),
     components(schemas(ProblemDocument, FieldProblem)),

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::correlation::{CorrelationId, Traceparent};
 use super::kinds;
+use super::measured;
 use super::problem::{self, Problem};
 use super::{ApiState, body};
 
@@ -145,18 +146,17 @@ impl Line {
     }
 
     fn is_probe(&self) -> bool {
-        matches!(self.path(), "/livez" | "/readyz" | "/metrics")
+        matches!(self.path(), "/livez" | "/readyz" | "/startupz" | "/metrics")
     }
 
     fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
         let problem = response.extensions_mut().remove::<Problem>();
         let correlation_id = context.correlation_id.as_str();
-        self.log(
-            response.status().as_u16(),
-            problem.as_ref(),
-            context,
-            started.elapsed(),
-        );
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        self.log(status, problem.as_ref(), context, took);
+        if !self.is_probe() {
+            measured::answered(&self.method, self.path(), status, took);
+        }
         if let Some(problem) = problem {
             response = problem.answer(self.uri.path(), correlation_id);
         }

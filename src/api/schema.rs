@@ -432,10 +432,10 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// The process answers.
+/// The process has started.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Alive {
-    /// Always `ok`.
+pub struct Started {
+    /// `ok`, or `failed` until all was looked at once.
     pub status: CheckStatus,
 }
 

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::kinds;
+use super::liveness::Liveness;
 use super::problem::Problem;
 use super::readiness::Readiness;
 use crate::cache::idempotency::Records;
@@ -55,6 +56,7 @@ pub struct ApiState {
     shared: Arc<Shared>,
     replayer: Option<Replayer>,
     metrics: Option<Metrics>,
+    liveness: Option<watch::Receiver<Liveness>>,
     records: Option<Records>,
     office: Office,
     desk: Option<Desk>,
@@ -100,6 +102,7 @@ impl ApiState {
             }),
             replayer: None,
             metrics: None,
+            liveness: None,
             records: None,
             office: Office::default(),
             desk: None,
@@ -235,6 +238,21 @@ impl ApiState {
             metrics: Some(metrics),
             ..self
         }
+    }
+
+    /// The same with somebody who watches its loops.
+    #[must_use]
+    pub fn with_liveness(self, liveness: watch::Receiver<Liveness>) -> Self {
+        Self {
+            liveness: Some(liveness),
+            ..self
+        }
+    }
+
+    /// How the loops were last seen; where nobody watches them, that the process answers.
+    pub(super) fn liveness(&self) -> Liveness {
+        let seen = self.liveness.as_ref().map(|seen| seen.borrow().clone());
+        seen.unwrap_or_default()
     }
 
     pub(super) fn metrics(&self) -> Option<&Metrics> {

@@ -98,15 +98,20 @@ impl Locks {
         let began = Instant::now();
         loop {
             match self.take(&lease).await {
-                Ok(true) => return Some(lease),
+                Ok(true) => {
+                    counted("taken");
+                    return Some(lease);
+                }
                 Ok(false) => {}
                 Err(error) => {
+                    counted("unavailable");
                     tracing::debug!(%error, "wallets are not locked");
                     lease.armed = error.leaves_open();
                     return None;
                 }
             }
             if began.elapsed() >= self.options.wait {
+                counted("contended");
                 lease.armed = false;
                 return None;
             }
@@ -124,6 +129,10 @@ impl Locks {
         script.arg(&*lease.text).arg(lease_ms.max(1)).arg(own);
         self.cache.run(&script).await
     }
+}
+
+fn counted(outcome: &'static str) {
+    metrics::counter!("aegis_wallet_locks_total", "outcome" => outcome).increment(1);
 }
 
 /// Locks that are held. Dropped, they are released, in the background.

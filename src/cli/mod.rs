@@ -182,6 +182,7 @@ impl Command {
             Self::Reconcile(command) => command.stops_itself(),
             Self::Payout(command) => command.stops_itself(),
             Self::Refund(command) => command.stops_itself(),
+            Self::Status(args) => args.stops_itself(),
             Self::Bench(_) | Self::Simulator(_) => true,
             _ => false,
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ const TOPICS_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Consumers {
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
+    pool: PgPool,
 }
 
 impl Consumers {
@@ -50,7 +52,7 @@ impl Consumers {
         let dead: Vec<&str> = dead.iter().map(String::as_str).collect();
         let dead = bus.subscribe(&format!("{group}.dlq"), &dead)?;
         let (taking, retrying) = consumer::new(pool.clone(), Arc::clone(letters), options);
-        let indexer = Indexer::new(pool);
+        let indexer = Indexer::new(pool.clone());
 
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let stopped = stop.clone();
@@ -79,7 +81,11 @@ impl Consumers {
             }
             "making of topics"
         });
-        Ok(Self { tasks, stop })
+        Ok(Self { tasks, stop, pool })
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// The first that ends by itself.

@@ -144,8 +144,9 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         report,
     ));
     // Over connections of its own, so that it takes none from requests.
+    let settling_pool = settings.posting_pool(SETTLEMENT_CONNECTIONS);
     let settler = Settler::new(
-        settings.posting_pool(SETTLEMENT_CONNECTIONS),
+        settling_pool.clone(),
         settlement::Options::from_config(config),
     );
     let every = config.settlement.every;
@@ -159,20 +160,24 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         request_timeout: config.server.request_timeout,
         requests_max: config.server.requests_max,
     };
+    let (liveness, live) = watch::channel(api::Liveness::default());
     let supervision = tokio::spawn(supervisor::watch(
         address,
         relay_turns,
         committer.pulse(),
         reported.clone(),
+        liveness,
         config.server.stuck_after,
     ));
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
+    let pools = pools(&pool, &settling_pool, &consumers, money.as_ref());
+    let gauges = tokio::spawn(gauges::watch(pools, committer.pulse(), metrics.clone()));
     let state = ApiState::new(committer, pool.clone(), api_limits, reported)
         .with_office(Office::from_config(config))
         .with_settler(settler)
         .with_reconcile(crate::reconcile::Options::from_config(config));
-    let gauges = tokio::spawn(gauges::watch(pool.clone()));
     let mut state = state.with_replayer(replayer.clone()).with_metrics(metrics);
+    state = state.with_liveness(live);
     if let Some(cache) = &cache {
         state = state.with_records(startup::records(cache, &pool).await?);
     }
@@ -201,6 +206,22 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         stop_intake,
         stop_relay,
     })
+}
+
+/// All pools, by the names that they have in the metrics; the API's first.
+fn pools(
+    api: &PgPool,
+    settlement: &PgPool,
+    consumers: &Consumers,
+    money: Option<&Money>,
+) -> Vec<gauges::NamedPool> {
+    let mut pools = vec![
+        ("api", api.clone()),
+        ("settlement", settlement.clone()),
+        ("consumers", consumers.pool().clone()),
+    ];
+    pools.extend(money.iter().flat_map(|money| money.pools()).cloned());
+    pools
 }
 
 async fn drain(parts: Parts) {

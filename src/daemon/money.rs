@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::gauges::NamedPool;
 use super::startup::{self, DaemonError};
 use crate::config::Config;
 use crate::ledger::Ledger;
@@ -28,6 +29,7 @@ pub(super) struct Money {
     pub(super) desk: Desk,
     pub(super) dispatch: Dispatch<Paystack>,
     pub(super) refunds: refunds::Desk,
+    pools: Vec<NamedPool>,
     workers: JoinSet<&'static str>,
     stop: CancellationToken,
 }
@@ -51,6 +53,7 @@ impl Money {
             poll: config.payments.poll,
         };
         let pool = settings.posting_pool(PAYMENT_CONNECTIONS_MAX);
+        let mut pools = vec![("payments", pool.clone())];
         let desk = Desk::new(pool, options, psp.clone(), pace);
         // Each call writes down what it learned; one more takes the next one, one is for callers.
         let pool = settings.posting_pool(config.payouts.calls_max.saturating_add(2));
@@ -58,6 +61,7 @@ impl Money {
             calls_max: usize::try_from(config.payouts.calls_max).unwrap_or(usize::MAX),
             poll: config.payouts.poll,
         };
+        pools.push(("payouts", pool.clone()));
         let dispatch = Dispatch::new(pool, payout_options, psp.clone(), pace);
         let (mut workers, stop) = (JoinSet::new(), CancellationToken::new());
         let (worker, stopped) = (desk.clone(), stop.clone());
@@ -77,6 +81,7 @@ impl Money {
         });
         // One that works, one for callers.
         let pool = settings.posting_pool(REFUND_CONNECTIONS_MAX);
+        pools.push(("refunds", pool.clone()));
         let due = Arc::new(Notify::new());
         let refunds = refunds::Desk::new(pool.clone(), refund_options.clone(), Arc::clone(&due));
         let (poll, stopped) = (config.refunds.poll, stop.clone());
@@ -85,7 +90,9 @@ impl Money {
             refunds::run(pool, refund_options, of_refunds, &due, poll, stopped).await;
             "refunds' worker"
         });
-        let (runs, stopped) = (runs(config, settings, psp), stop.clone());
+        let runs_pool = runs_pool(config, settings);
+        pools.push(("payout_runs", runs_pool.clone()));
+        let (runs, stopped) = (runs(config, settings, runs_pool, psp), stop.clone());
         workers.spawn(async move {
             runs.run(stopped).await;
             "payout runs' worker"
@@ -94,9 +101,15 @@ impl Money {
             desk,
             dispatch,
             refunds,
+            pools,
             workers,
             stop,
         }))
+    }
+
+    /// The pools that they work with.
+    pub(super) fn pools(&self) -> &[NamedPool] {
+        &self.pools
     }
 
     /// Waits for the first of them that ends by itself.
@@ -121,13 +134,23 @@ impl Money {
     }
 }
 
+/// For as many payouts as a run makes at once; one more connection looks for runs.
+fn runs_pool(config: &Config, settings: &Settings) -> PgPool {
+    let at_once = payout_runs::Pace::from_config(config).at_once;
+    let connections = u32::try_from(at_once).unwrap_or(u32::MAX);
+    settings.posting_pool(connections.saturating_add(1))
+}
+
 /// Who works on payout runs that nobody sits in front of.
-fn runs(config: &Config, settings: &Settings, psp: Paystack) -> payout_runs::Worker<Paystack> {
+fn runs(
+    config: &Config,
+    settings: &Settings,
+    pool: PgPool,
+    psp: Paystack,
+) -> payout_runs::Worker<Paystack> {
     let pace = payout_runs::Pace::from_config(config);
-    let connections = u32::try_from(pace.at_once).unwrap_or(u32::MAX);
     let desk = payout_runs::Desk {
-        // One more looks for runs.
-        pool: settings.posting_pool(connections.saturating_add(1)),
+        pool,
         payouts: payouts::Options::from_config(config, paystack::NAME),
         psp,
         pace,

@@ -58,10 +58,10 @@ pub(super) async fn watch(
         let of_psp = psp.iter().map(Paystack::breaker);
         let all = of_redis.chain(of_bus).chain(of_psp);
         let breakers: Vec<BreakerStanding> = all.map(Into::into).collect();
-        breakers.iter().for_each(gauges::breaker);
-        report.send_replace(Readiness::new(checks.clone()).with_breakers(breakers));
-        // The probe asks the database itself; here it is for the log.
+        report.send_replace(Readiness::new(checks.clone()).with_breakers(breakers.clone()));
+        // The probe asks the database itself; here it is for the log and the metrics.
         checks.push(database(&pool).await);
+        gauges::readiness(&checks, &breakers);
         log_changes(&before, &checks);
         before = checks;
         tokio::time::sleep(EVERY).await;

@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::{CheckStatus, Readiness};
+use super::gauges;
+use crate::api::{CheckStatus, Liveness, LoopStanding, Readiness};
 use crate::engine::CommitterPulse;
 
 /// How often a status is made where no watchdog asks for more.
@@ -47,6 +48,7 @@ pub(super) async fn watch(
     mut relay_turns: watch::Receiver<u64>,
     committer: CommitterPulse,
     readiness: watch::Receiver<Readiness>,
+    liveness: watch::Sender<Liveness>,
     stuck_after: Duration,
 ) {
     let deadline = sd_notify::watchdog_enabled();
@@ -66,20 +68,23 @@ pub(super) async fn watch(
             batches = committer.batches();
             posting = Turning::now();
         }
-        let loops = [("relay", &relay), ("committer", &posting)];
-        let stuck = loops
-            .iter()
-            .find(|(_, turning)| turning.0.elapsed() > stuck_after);
+        let loops = [("relay", &relay), ("committer", &posting)].map(|(name, turning)| {
+            let idle = turning.0.elapsed();
+            gauges::idle(name, idle);
+            LoopStanding::new(name, idle, stuck_after)
+        });
+        let stuck = loops.iter().find(|one| one.status != CheckStatus::Ok);
         match stuck {
-            Some((name, _)) => tracing::error!(
-                part = name,
+            Some(one) => tracing::error!(
+                part = one.name,
                 ms = u64::try_from(stuck_after.as_millis()).unwrap_or(u64::MAX),
                 "a loop does not turn; the watchdog is not fed"
             ),
             None if deadline.is_some() => tell(&[NotifyState::Watchdog]),
             None => {}
         }
-        let stuck = stuck.map(|(name, _)| *name);
+        let stuck = stuck.map(|one| one.name);
+        liveness.send_replace(Liveness::new(loops.to_vec()));
         let status = status(address, &readiness.borrow(), &committer, stuck);
         if status != told {
             tell(&[NotifyState::Status(&status)]);

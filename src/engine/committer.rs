@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Engine, PostError, Request};
+use super::{Engine, PostError, Request, measured};
 use crate::ledger::{Ledger, Outcome};
 
 /// Bounds of a [`Committer`].
@@ -65,12 +65,18 @@ impl CommitterPulse {
     pub fn batches(&self) -> u64 {
         self.batches.load(Ordering::Relaxed)
     }
+
+    /// Puts the depth of the queue into the metrics.
+    pub fn measure(&self) {
+        measured::queue(self.queued_commands(), self.queue_commands_max);
+    }
 }
 
 #[derive(Debug)]
 struct Job {
     ledger: Ledger,
     request: Request,
+    asked_at: Instant,
     reply: oneshot::Sender<Result<Vec<Outcome>, PostError>>,
     /// Holds the job's room in the queue until it is answered.
     _room: OwnedSemaphorePermit,
@@ -101,6 +107,18 @@ impl Committer {
     /// # Errors
     /// [`PostError::Overloaded`] where no room came free in time, and what [`Engine::post`] says.
     pub async fn post(&self, ledger: &Ledger, request: Request) -> Result<Vec<Outcome>, PostError> {
+        let asked_at = Instant::now();
+        let answer = self.queue(ledger, request, asked_at).await;
+        measured::answered(asked_at, answer.as_ref().err());
+        answer
+    }
+
+    async fn queue(
+        &self,
+        ledger: &Ledger,
+        request: Request,
+        asked_at: Instant,
+    ) -> Result<Vec<Outcome>, PostError> {
         let weight = request.weight().clamp(1, self.limits.queue_commands_max);
         let weight = u32::try_from(weight).map_err(|_| PostError::Overloaded)?;
         let room = Arc::clone(&self.room).acquire_many_owned(weight);
@@ -112,6 +130,7 @@ impl Committer {
         let job = Job {
             ledger: ledger.clone(),
             request,
+            asked_at,
             reply,
             _room: room,
         };
@@ -170,6 +189,7 @@ async fn run(
         // A batch is of one ledger.
         let mut ledgers: Vec<(Ledger, Vec<Job>)> = Vec::new();
         for job in gathered {
+            measured::taken_up(job.asked_at);
             match ledgers
                 .iter_mut()
                 .find(|(ledger, _)| ledger.id == job.ledger.id)

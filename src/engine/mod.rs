@@ -10,6 +10,7 @@ mod decision;
 mod directory;
 mod job;
 mod known;
+mod measured;
 mod own;
 mod posting;
 mod within;

@@ -19,6 +19,7 @@ use super::decision::Decided;
 use super::directory::Directory;
 use super::job::{Fence, Job, Step, answer};
 use super::known::Known;
+use super::measured::{self, Steps};
 use super::{PostError, Request};
 use crate::cache::locks::Locks;
 use crate::ledger::{Ledger, Outcome};
@@ -151,6 +152,7 @@ impl Engine {
             ..Progress::default()
         };
         let mut reconnect = Reconnect::default();
+        measured::batch(job.keys.len());
         loop {
             progress.attempts = progress.attempts.saturating_add(1);
             // Taken out, so that a caller who stops waiting leaves no half-used connection behind.
@@ -160,8 +162,12 @@ impl Engine {
                     *connection = Some(conn);
                     *away = false;
                     match done {
-                        Some(outcomes) => return Ok(outcomes),
+                        Some(outcomes) => {
+                            measured::outcomes(&outcomes);
+                            return Ok(outcomes);
+                        }
                         None => {
+                            measured::again("fence");
                             known.forget();
                             progress.locking = true;
                             continue;
@@ -183,6 +189,10 @@ impl Engine {
                 *away = connection.is_none();
                 return Err(error);
             }
+            measured::again(match progress.lost_since {
+                Some(_) => "lost",
+                None => "conflict",
+            });
             if progress.lost_since.is_some() {
                 tokio::time::sleep(reconnect.next_delay()).await;
             }
@@ -281,10 +291,16 @@ impl Engine {
         job: &Job<'_>,
         progress: &mut Progress,
     ) -> Result<Option<Vec<Outcome>>, Step> {
+        let mut steps = Steps::begin();
         let wallet_ids = directory.resolve(conn, job.ledger.id, job.requests).await?;
+        steps.done("resolve");
         // Held to the end of the attempt, or not: the row locks decide.
         let _lease = match &self.locks {
-            Some(locks) => locks.acquire(&wallet_ids).await,
+            Some(locks) => {
+                let lease = locks.acquire(&wallet_ids).await;
+                steps.done("locks");
+                lease
+            }
             None => None,
         };
         let weight: usize = job.requests.iter().map(Request::weight).sum();
@@ -292,20 +308,25 @@ impl Engine {
         if !large && !progress.locking {
             if let Some(found) = known.recall(job.ledger.id, &wallet_ids) {
                 let decided = job.decide(conn, &found).await?;
+                steps.done("decide");
                 if decided.all_posted() {
-                    return write(conn, known, job, decided, progress).await;
+                    return write(conn, known, job, decided, progress, steps).await;
                 }
             }
             let found = posting::read(conn, job.ledger.id, &wallet_ids, &job.keys).await?;
             known.learn(job.ledger.id, &found);
+            steps.done("read");
             let decided = job.decide(conn, &found).await?;
-            return write(conn, known, job, decided, progress).await;
+            steps.done("decide");
+            return write(conn, known, job, decided, progress, steps).await;
         }
         // What this one leaves behind is read by the next.
         known.forget();
         let mut transaction = conn.begin().await?;
         let found = posting::lock(&mut transaction, job.ledger.id, &wallet_ids, &job.keys).await?;
+        steps.done("read");
         let decided = job.decide(&mut transaction, &found).await?;
+        steps.done("decide");
         let stored = job.stored(&mut transaction, &decided).await?;
         progress.writes(&decided);
         if large {
@@ -313,9 +334,12 @@ impl Engine {
         } else if job.write_fenced(&mut transaction, &decided).await? == Fence::Broken {
             return Ok(None);
         }
+        steps.done("write");
         failpoint::reach(failpoint::POSTING_COMMITS);
         transaction.commit().await?;
         failpoint::reach(failpoint::POSTING_COMMITTED);
+        steps.done("commit");
+        measured::committed(if large { "copy" } else { "call" });
         answer(decided, &stored, &progress.attempted).map(Some)
     }
 
@@ -335,6 +359,7 @@ async fn write(
     job: &Job<'_>,
     decided: Decided<'_>,
     progress: &mut Progress,
+    mut steps: Steps,
 ) -> Result<Option<Vec<Outcome>>, Step> {
     let stored = job.stored(conn, &decided).await?;
     progress.writes(&decided);
@@ -344,6 +369,8 @@ async fn write(
         Fence::NothingToWrite => {}
         Fence::Held { xmin } => {
             failpoint::reach(failpoint::POSTING_COMMITTED);
+            steps.done("write");
+            measured::committed("call");
             known.wrote(job.ledger.id, &decided.batch, decided.recorded_at, xmin);
         }
     }

@@ -4,6 +4,7 @@
 //! At-least-once: a crash after the acknowledgement publishes again; consumers drop repeats by
 //! event id. In order per key, since a failed event holds back all behind it of its key.
 
+mod measured;
 mod relay;
 mod wakeup;
 

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::wakeup;
+use super::{measured, wakeup};
 use crate::bus::{Bus, PublishError, Record, topics};
 use crate::event::{DeadLetter, Envelope, EventError, EventType, Original, header};
 use crate::postgres::outbox::{self, Pending};
@@ -148,6 +148,7 @@ impl Relay {
             Arc::clone(&wake),
             stop.clone(),
         ));
+        measured::stands_by();
         let mut reconnect = Reconnect::default();
         let mut lost = false;
         loop {
@@ -184,6 +185,7 @@ impl Relay {
             }
         }
         tracing::info!("this relay has the outbox");
+        let _leading = measured::Leading::begin();
         let (mut away, mut floor) = (false, Floor::default());
         loop {
             self.turned();
@@ -256,6 +258,7 @@ impl Relay {
             return Ok(Relayed::Idle);
         };
         floor.rise(first.id);
+        measured::claimed(claim.len(), now - first.created_at);
         let records: Vec<Record> = claim.iter().map(record).collect();
         failpoint::reach(failpoint::RELAY_CLAIMED);
         let results = alive(conn, self.bus.publish(&records)).await?;
@@ -272,6 +275,7 @@ impl Relay {
                 Err(PublishError::Refused { reason }) => refused.push((pending, record, reason)),
             }
         }
+        measured::published(done.len(), refused.len(), outage.is_some());
         // First what got through: whatever comes of the rest, it is not published again.
         if !done.is_empty() {
             outbox::remove(conn, &done).await?;
@@ -362,6 +366,7 @@ impl Relay {
         let buried = self.letters.publish(std::slice::from_ref(&record)).await;
         let buried = buried.first().is_some_and(Result::is_ok);
         if buried {
+            measured::buried();
             tracing::error!(
                 event_id = %pending.event_id, topic = pending.topic, reason,
                 "an event became a dead letter"

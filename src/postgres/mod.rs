@@ -23,10 +23,12 @@ pub mod refunds;
 pub mod retries;
 pub mod settlement_gate;
 pub mod settlements;
+pub mod standing;
 pub mod trace;
 mod transact;
 pub mod transactions;
 pub mod verify;
+pub mod verify_runs;
 pub mod wallets;
 pub mod webhooks;
 

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::standing::came_to;
 use super::storable;
 use crate::ledger::{Address, Currency, Wallet};
 use crate::merchant::MerchantId;
@@ -200,6 +201,7 @@ pub async fn insert(
     .bind(payout.created_at)
     .execute(conn)
     .await?;
+    came_to("aegis_payouts_total", payout.status.as_str(), 1);
     Ok(())
 }
 
@@ -243,6 +245,13 @@ pub async fn update(
     .bind(payout.refused)
     .execute(conn)
     .await?;
+    if before != payout.status {
+        came_to(
+            "aegis_payouts_total",
+            payout.status.as_str(),
+            done.rows_affected(),
+        );
+    }
     Ok(done.rows_affected() == 1)
 }
 

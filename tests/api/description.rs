@@ -84,6 +84,7 @@ async fn every_path_is_described_with_its_errors_and_headers() {
         "/livez",
         "/metrics",
         "/readyz",
+        "/startupz",
         "/v1/dead-letters",
         "/v1/dead-letters/replays",
         "/v1/dead-letters/replays/{id}",

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::time::MissedTickBehavior;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Cell, Column, Table, Tone};
-use crate::cli::progress;
+use crate::cli::{progress, who};
 use crate::ledger::{Currency, Ledger, RejectionCode, WalletRef};
+use crate::postgres::verify_runs::{self, VerifyRun};
 use crate::verify::{self, Options, Progress, Report, VerifyError};
 
 /// Prove a ledger from its entries, while posting goes on
 ///
 /// Reads all entries out of one snapshot and checks that transactions sum to zero, balances are
 /// the sums of their entries, versions have no gaps, hashes chain from the first entry to the
-/// wallet, and references hold. Repairs nothing. Says for every check where the first violation
+/// wallet, and references hold. Repairs nothing; that a whole ledger was verified, and what came of it,
+/// is written down for `aegisctl status` and the metrics. Says for every check where the first violation
 /// is and how to look at it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -61,11 +64,41 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
             }
         }
     };
+    let started_at = OffsetDateTime::now_utc();
     let report = watch(context, &progress, verification)
         .await
         .map_err(|error| failure(error, args, &ledger))?;
+    if args.wallet.is_none()
+        && let Err(error) = remember(context, &ledger, &report, started_at).await
+    {
+        let what =
+            "what was found could not be written down, so that status and metrics don't know";
+        context.out.warn(&format!("{what}: {error:#}"));
+    }
     show(context, &report)?;
     Ok(if report.ok { Exit::Done } else { Exit::Found })
+}
+
+/// Writes down that the ledger was verified, for `aegisctl status` and the metrics.
+async fn remember(
+    context: &Context,
+    ledger: &Ledger,
+    report: &Report,
+    started_at: OffsetDateTime,
+) -> anyhow::Result<()> {
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let failed = report.checks.iter().filter(|check| !check.ok);
+    let run = VerifyRun {
+        failed_checks: failed.map(|check| check.name.as_str().to_owned()).collect(),
+        transactions: count(report.transactions),
+        entries: count(report.entries),
+        wallets: count(report.wallets),
+        started_at,
+        finished_at: OffsetDateTime::now_utc().max(started_at),
+    };
+    let mut conn = context.connect().await?;
+    verify_runs::record(&mut conn, ledger.id, &run, &who::operator()).await?;
+    Ok(())
 }
 
 fn failure(error: VerifyError, args: &Args, ledger: &Ledger) -> anyhow::Error {

@@ -2,6 +2,7 @@
 //! error. Nothing else in the tool prints.
 
 mod list;
+mod screen;
 mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -9,6 +10,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use serde::Serialize;
 
 pub(crate) use list::List;
+pub(crate) use screen::Screen;
 pub(crate) use table::{Cell, Column, Record, Table, Tone};
 
 use super::exit::{Failure, told};
@@ -178,6 +180,21 @@ impl Output {
     /// Where standard output can't be written.
     pub(crate) fn text(&self, text: &[u8]) -> Result<(), StdoutError> {
         self.write(|out| out.write_all(text))
+    }
+
+    /// How many columns a table may take, where a person looks on; `None` elsewhere.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let (_, width) = dialoguer::console::Term::stdout().size_checked()?;
+        self.draws_tables().then_some(usize::from(width))
+    }
+
+    fn draws_tables(&self) -> bool {
+        self.options.format == Format::Table && self.data_is_on_a_terminal()
+    }
+
+    /// A screen to draw on, where a person looks on at the data; `None` elsewhere.
+    pub(crate) fn screen(&self) -> Option<Screen> {
+        self.draws_tables().then(Screen::new)
     }
 
     /// A buffered writer on standard output, for a stream of lines. Flush it.

@@ -5,6 +5,7 @@ use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use super::PaymentStatus;
+use crate::postgres::standing::came_to;
 use crate::postgres::storable;
 
 /// The PSP has opened a payment: whether it was waiting for that. One that was paid before our own
@@ -41,7 +42,13 @@ pub async fn opened(
     .bind(now)
     .fetch_optional(conn)
     .await?;
-    Ok(was_created.unwrap_or(false))
+    let is_pending = was_created.unwrap_or(false);
+    came_to(
+        "aegis_payments_total",
+        PaymentStatus::Pending.as_str(),
+        u64::from(is_pending),
+    );
+    Ok(is_pending)
 }
 
 /// A payment came to nothing: whether it still stood as `from`.
@@ -69,6 +76,7 @@ pub async fn conclude(
     .bind(now)
     .execute(conn)
     .await?;
+    came_to("aegis_payments_total", to.as_str(), done.rows_affected());
     Ok(done.rows_affected() == 1)
 }
 
@@ -173,5 +181,7 @@ pub async fn succeed(
     .bind(now)
     .execute(conn)
     .await?;
+    let status = PaymentStatus::Succeeded.as_str();
+    came_to("aegis_payments_total", status, done.rows_affected());
     Ok(done.rows_affected())
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::ledger::Currency;
 use crate::merchant::MerchantId;
+use crate::postgres::standing::came_to;
 use row::{columns, payment_of};
 
 /// Writes a payment that is new. Its reference was taken before.
@@ -52,6 +53,7 @@ pub async fn insert(conn: &mut PgConnection, ledger_id: i32, new: &NewRow<'_>) -
     .bind(new.next_attempt_at)
     .execute(conn)
     .await?;
+    came_to("aegis_payments_total", PaymentStatus::Created.as_str(), 1);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod row;
 
 use sqlx::PgConnection;
 
+use super::standing::came_to;
 use super::storable;
 
 pub use payment::{Standing, lacking, lock_wallets, standing, update_payment};
@@ -71,6 +72,7 @@ pub async fn insert(
     .bind(refund.created_at)
     .execute(conn)
     .await?;
+    came_to("aegis_refunds_total", refund.status.as_str(), 1);
     Ok(())
 }
 
@@ -111,5 +113,12 @@ pub async fn update(
     .bind(refund.updated_at)
     .execute(conn)
     .await?;
+    if before != refund.status {
+        came_to(
+            "aegis_refunds_total",
+            refund.status.as_str(),
+            done.rows_affected(),
+        );
+    }
     Ok(done.rows_affected() == 1)
 }

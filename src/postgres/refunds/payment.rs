@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::ledger::{Address, Currency, Wallet};
 use crate::merchant::MerchantId;
 use crate::postgres::payments::{Payment, PaymentStatus};
+use crate::postgres::standing::came_to;
 
 /// What the rows say of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,13 @@ pub async fn update_payment(
     .bind(now)
     .execute(conn)
     .await?;
+    if before != payment.status {
+        came_to(
+            "aegis_payments_total",
+            payment.status.as_str(),
+            done.rows_affected(),
+        );
+    }
     Ok(done.rows_affected() == 1)
 }
 
