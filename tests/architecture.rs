@@ -15,7 +15,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("jiff::", &["src/terms/zone.rs"]),
     ("sd_notify::", &["src/daemon/supervisor.rs"]),
     ("listenfd::", &["src/daemon/supervisor.rs"]),
-    ("hyper_rustls::", &["src/psp/http.rs"]),
+    (
+        "hyper_rustls::",
+        &["src/psp/http.rs", "src/telemetry/otlp.rs"],
+    ),
+    ("opentelemetry", &["src/telemetry/"]),
     ("hmac::", &["src/psp/paystack/webhook.rs"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
     ("backoff::Exponential", &["src/resilience/backoff.rs"]),

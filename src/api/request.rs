@@ -21,6 +21,8 @@ use super::correlation::{CorrelationId, Traceparent};
 use super::kinds;
 use super::problem::{self, Problem};
 use super::{ApiState, body};
+use crate::telemetry::new_traceparent;
+use crate::telemetry::span::Span;
 
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -71,9 +73,14 @@ pub(super) async fn attend(
     let started = Instant::now();
     let line = Line::of(&request);
     let (correlation_id, refused) = CorrelationId::of(request.headers());
+    let came_with = Traceparent::taken_up(request.headers());
+    let (span, traceparent) = match line.is_probe() {
+        true => (Span::default(), came_with.unwrap_or_else(new_traceparent)),
+        false => Span::request(came_with, || line.span_name()),
+    };
     let context = Arc::new(Context {
         correlation_id,
-        traceparent: Traceparent::of(request.headers()),
+        traceparent: Traceparent::new(traceparent),
         path: request.uri().path().to_owned(),
         body_arrived: AtomicBool::new(false),
     });
@@ -91,7 +98,7 @@ pub(super) async fn attend(
             let asks_first = request.headers().contains_key(header::EXPECT);
             let (request, mut unread) = lend_body(request);
             let limit = state.limits().request_timeout;
-            let run = AssertUnwindSafe(next.run(request)).catch_unwind();
+            let run = AssertUnwindSafe(span.within(next.run(request))).catch_unwind();
             match tokio::time::timeout(limit, run).await {
                 Ok(Ok(response)) => {
                     if !asks_first && let Ok(body) = unread.try_recv() {
@@ -105,7 +112,7 @@ pub(super) async fn attend(
         }
     };
     drop(place);
-    line.answer(response, &context, started)
+    line.answer(response, &context, &span, started)
 }
 
 fn lend_body(request: Request) -> (Request, oneshot::Receiver<Body>) {
@@ -148,15 +155,28 @@ impl Line {
         matches!(self.path(), "/livez" | "/readyz" | "/metrics")
     }
 
-    fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
+    /// The route, whose parameters are named and not given: spans of one route are counted together.
+    fn span_name(&self) -> String {
+        match self.path() {
+            "" => self.method.to_string(),
+            path => format!("{} {path}", self.method),
+        }
+    }
+
+    fn answer(
+        self,
+        mut response: Response,
+        context: &Context,
+        span: &Span,
+        started: Instant,
+    ) -> Response {
         let problem = response.extensions_mut().remove::<Problem>();
         let correlation_id = context.correlation_id.as_str();
-        self.log(
-            response.status().as_u16(),
-            problem.as_ref(),
-            context,
-            started.elapsed(),
-        );
+        let (status, code) = (response.status().as_u16(), problem.as_ref());
+        self.log(status, code, context, started.elapsed());
+        if span.is_recorded() {
+            self.tell(span, status, code, correlation_id);
+        }
         if let Some(problem) = problem {
             response = problem.answer(self.uri.path(), correlation_id);
         }
@@ -168,6 +188,26 @@ impl Line {
             headers.insert(TRACEPARENT, value);
         }
         response
+    }
+
+    fn tell(&self, span: &Span, status: u16, problem: Option<&Problem>, correlation_id: &str) {
+        span.set("http.request.method", self.method.to_string());
+        span.set("http.route", self.path().to_owned());
+        span.set("http.response.status_code", i64::from(status));
+        span.set("aegis.correlation_id", correlation_id.to_owned());
+        if let Some(ledger) = ledger_of(self.uri.path()) {
+            span.set("aegis.ledger", ledger.to_owned());
+        }
+        if let Some(key) = self.key.as_ref().and_then(|key| key.to_str().ok()) {
+            span.set("aegis.idempotency_key", shortened(key).to_owned());
+        }
+        if let Some(problem) = problem {
+            span.set("aegis.code", problem.kind.code);
+        }
+        // A no of a rule is an answer, not a failure.
+        if status >= 500 {
+            span.fail("");
+        }
     }
 
     fn log(&self, status: u16, problem: Option<&Problem>, context: &Context, took: Duration) {
