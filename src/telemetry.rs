@@ -1,5 +1,6 @@
 //! Logs, one event a line on standard error, JSON or text; metrics; and traces.
 
+mod lines;
 mod metrics;
 mod otlp;
 pub mod span;
@@ -14,6 +15,9 @@ use uuid::Uuid;
 
 use crate::config::{Config, LogFormat};
 
+use self::lines::InContext;
+
+pub use self::lines::{LogContext, in_context};
 pub use self::metrics::Metrics;
 pub use self::otlp::{Traces, TracesError};
 
@@ -57,8 +61,15 @@ pub fn init(config: &Config) -> Result<LogFilter, String> {
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
+            .map_event_format(InContext::json)
             .boxed(),
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            lines
+                .with_ansi(colours)
+                .map_event_format(|format| InContext::text(format.with_ansi(colours)))
+                .boxed()
+        }
     };
     let (filter, handle) = reload::Layer::new(parsed(&config.log.filter)?);
     let is_traced = config.telemetry.destination().is_some();

@@ -100,6 +100,10 @@ impl Traceparent {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub(super) fn trace_id(&self) -> &str {
+        self.0.split('-').nth(1).unwrap_or_default()
+    }
 }
 
 /// `version-trace_id-parent_id-flags` in lower-case hexadecimal. Later versions may go on behind

@@ -17,7 +17,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::SdkTracer;
 
-use super::new_traceparent;
+use super::{lines, new_traceparent};
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
@@ -193,8 +193,12 @@ pub fn current_traceparent() -> Option<String> {
     })
 }
 
-/// Takes the current span along into a task of its own.
+/// Takes the current span along into a task of its own, and what log lines there say of the request.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let work = match lines::current() {
+        Some(context) => Either::Left(lines::in_context(context, work)),
+        None => Either::Right(work),
+    };
     match Context::map_current(recorded) {
         Some(context) => Either::Left(work.with_context(context)),
         None => Either::Right(work),
