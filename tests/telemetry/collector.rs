@@ -31,7 +31,6 @@ pub struct Span {
     pub attributes: HashMap<String, String>,
     /// The spans that it points to.
     pub links: Vec<String>,
-    pub failed: bool,
     pub service: String,
 }
 
@@ -136,7 +135,6 @@ fn read(request: ExportTraceServiceRequest) -> Vec<Span> {
                 start_ns: span.start_time_unix_nano,
                 end_ns: span.end_time_unix_nano,
                 links: span.links.iter().map(|l| hex(&l.span_id)).collect(),
-                failed: span.status.is_some_and(|status| status.code == 2),
                 name: span.name,
                 attributes: span
                     .attributes

@@ -1,6 +1,6 @@
 //! A command on Kafka goes on with the trace of who sent it.
 
-use aegis::bus::{Bus, KafkaBus, KafkaOptions, LocalBus, Record};
+use aegis::bus::{KafkaBus, KafkaOptions, Record};
 use aegis::event::{Envelope, EventType};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -14,7 +14,7 @@ use crate::support::topic::{DaemonTopic, settlements_of};
 async fn a_command_is_posted_and_told_of_in_the_trace_that_it_came_with() {
     let topic = DaemonTopic::on_shared_kafka().await;
     let collector = Collector::start().await;
-    let scene = Scene::with(|settings| {
+    let _scene = Scene::with(|settings| {
         settings
             .with_kafka(&topic.brokers, &topic.name)
             .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
@@ -48,9 +48,8 @@ async fn a_command_is_posted_and_told_of_in_the_trace_that_it_came_with() {
     let taken = trace.one("process");
     assert_eq!(taken.parent, CALLER);
     assert_eq!(taken.attribute("messaging.message.id"), id.to_string());
-    trace.statement(taken, "ledger_entries");
+    trace.statement(taken, "SELECT post_batch(");
     trace.statement(taken, "COMMIT");
     // What was posted comes of the consumer's work.
     assert_eq!(trace.one(&told).parent, taken.id);
-    drop((bus, None::<LocalBus>, None::<Bus>));
 }

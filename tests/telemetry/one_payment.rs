@@ -102,7 +102,7 @@ fn what_the_psp_told_is_applied_in_it(trace: &Trace) {
     let request = trace.one(CREATE);
     let applied = trace.child(request, "apply outcome");
     trace.statement(applied, "UPDATE payments");
-    trace.statement(applied, "ledger_entries");
+    trace.statement(applied, "SELECT post_batch(");
 }
 
 fn events_go_on_in_the_consumer(trace: &Trace, published: &str, settlements: &str) {

@@ -21,7 +21,7 @@ pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub const CALLER: &str = "00f067aa0ba902b7";
 
 pub struct Scene {
-    pub database: TestDatabase,
+    _database: TestDatabase,
     pub daemon: Daemon,
     /// Given to a PSP that the daemon calls.
     psp_port: u16,
@@ -43,7 +43,7 @@ impl Scene {
             .with("PAYMENTS_POLL_MS", "50");
         let daemon = change(given).start().await;
         Self {
-            database,
+            _database: database,
             daemon,
             psp_port,
             http: Client::new(),
