@@ -1,8 +1,10 @@
 //! Logs, one event a line on standard error, JSON or text; metrics; and traces.
 
+mod budget;
 mod lines;
 mod metrics;
 mod otlp;
+mod queue;
 pub mod span;
 mod statements;
 

@@ -1,4 +1,4 @@
-//! What traces cost: daemons that record all, some and none of them, under the same load in turns.
+//! What traces cost: daemons that record all, a hundred a second and none, under the same load in turns.
 //!
 //! They send to a collector in this process, which reads what comes and keeps nothing.
 
@@ -24,7 +24,7 @@ pub struct TelemetryOptions {
     pub rounds: usize,
     /// How long a turn is.
     pub turn: Duration,
-    /// Connections to the daemon whose turn it is.
+    /// Connections to the daemon.
     pub connections: usize,
     /// Wallets that transfers are spread over.
     pub wallets: usize,
@@ -33,27 +33,59 @@ pub struct TelemetryOptions {
 impl Default for TelemetryOptions {
     fn default() -> Self {
         Self {
-            rounds: 8,
-            turn: Duration::from_secs(3),
+            rounds: 12,
+            turn: Duration::from_secs(2),
             connections: 64,
             wallets: 1_000,
         }
     }
 }
 
-/// Of how many thousandths of the traces; none where traces are off. And what the ratio has to reach.
-const SIDES: [(&str, Option<&str>, Option<f64>); 4] = [
+/// Traces a second, where they are on; and what the ratio has to reach.
+const SIDES: [(&str, Option<u32>, Option<f64>); 3] = [
     ("traces off", None, None),
-    ("traces on, 1 in 100 recorded", Some("10"), Some(0.95)),
-    ("traces on, 1 in 10 recorded", Some("100"), None),
-    ("traces on, all recorded", Some("1000"), None),
+    ("traces on, 100 a second", Some(100), Some(0.95)),
+    ("traces on, all", Some(1_000_000), None),
 ];
 
+/// How long a daemon is under load before it is measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
 struct Side {
-    name: &'static str,
-    goal: Option<f64>,
-    daemon: Aegisd,
+    variables: Vec<(&'static str, String)>,
     load: Load,
+}
+
+impl Side {
+    fn new(traces: Option<u32>, collector: &Collector) -> Self {
+        let variables = traces.map(|traces| {
+            vec![
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
+                ("TELEMETRY_TRACES_PER_SECOND_MAX", traces.to_string()),
+            ]
+        });
+        Self {
+            variables: variables.unwrap_or_default(),
+            load: Load::default(),
+        }
+    }
+
+    /// A daemon for this turn alone, so that it relays its own events and no other side's.
+    async fn turn(
+        &mut self,
+        scratch: &Scratch,
+        load: ApiOptions,
+        time: Duration,
+    ) -> Result<(), BenchError> {
+        let variables = self.variables.iter();
+        let variables: Vec<_> = variables.map(|(n, v)| (*n, v.as_str())).collect();
+        let daemon = Aegisd::start_with(scratch, &variables).await?;
+        let address = [daemon.address.as_str()];
+        http_load(&address, load, Spread::Uniform, WARM_UP).await?;
+        let done = http_load(&address, load, Spread::Uniform, time).await?;
+        self.load.add(&done);
+        daemon.stop().await
+    }
 }
 
 /// Measures posting over HTTP, one transfer a request, with traces against without.
@@ -79,59 +111,42 @@ async fn measure(
 ) -> Result<Vec<Measurement>, BenchError> {
     scratch.wallets(options.wallets).await?;
     let collector = Collector::start().await?;
-    let mut sides = Vec::new();
-    for (name, per_mille, goal) in SIDES {
-        let mut variables = Vec::new();
-        if let Some(per_mille) = per_mille {
-            variables.push(("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()));
-            variables.push(("TELEMETRY_SAMPLE_PER_MILLE", per_mille));
-        }
-        sides.push(Side {
-            name,
-            goal,
-            daemon: Aegisd::start_with(scratch, &variables).await?,
-            load: Load::default(),
-        });
-    }
+    let mut sides: Vec<Side> = SIDES
+        .iter()
+        .map(|(_, traces, _)| Side::new(*traces, &collector))
+        .collect();
     let load = ApiOptions {
         connections: options.connections,
         wallets: options.wallets,
         ..ApiOptions::default()
     };
-    // The first round warms all up and is not counted.
-    for n in 0..=options.rounds {
-        // Whoever goes first meets what the round before left behind: each does in its turn.
-        sides.rotate_left(1);
-        for side in &mut sides {
-            let address = side.daemon.address.as_str();
-            let done = http_load(&[address], load, Spread::Uniform, options.turn).await?;
-            if n > 0 {
-                side.load.add(&done);
+    for round in 0..options.rounds {
+        // What one side leaves behind meets the next one: each is next in its turn.
+        for turn in 0..sides.len() {
+            let next = (round + turn) % sides.len();
+            if let Some(side) = sides.get_mut(next) {
+                side.turn(scratch, load, options.turn).await?;
             }
         }
     }
-    sides.sort_by_key(|side| SIDES.iter().position(|(name, ..)| *name == side.name));
     let measurements = measured(&sides);
     measurements.iter().for_each(progress);
-    for side in sides {
-        side.daemon.stop().await?;
-    }
     Ok(measurements)
 }
 
 fn measured(sides: &[Side]) -> Vec<Measurement> {
     let off = sides.first();
     let floor = off.map_or(0.0, |side| rate(side.load.count, side.load.time));
-    sides
+    SIDES
         .iter()
-        .enumerate()
-        .map(|(n, side)| {
+        .zip(sides)
+        .map(|((name, traces, goal), side)| {
             let (count, time) = (side.load.count, side.load.time);
-            let measurement = Measurement::new(side.name, "transfers/s", count, time)
+            let measurement = Measurement::new(*name, "transfers/s", count, time)
                 .with_latencies(&side.load.latencies);
-            match n {
-                0 => measurement,
-                _ => measurement.against(SIDES[0].0, floor, side.goal),
+            match traces {
+                None => measurement,
+                Some(_) => measurement.against("traces off", floor, *goal),
             }
         })
         .collect()

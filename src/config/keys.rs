@@ -716,6 +716,18 @@ pub(super) const KEYS: &[Key] = &[
                recorded where the caller says so.",
     },
     Key {
+        name: "telemetry.traces_per_second_max",
+        variable: "TELEMETRY_TRACES_PER_SECOND_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+            unit: "traces",
+            at: |c| &mut c.telemetry.traces_per_second_max,
+        },
+        help: "At most so many of the traces that begin here within a second are recorded, so that \
+               recording costs the same however many requests come.",
+    },
+    Key {
         name: "telemetry.queue_spans_max",
         variable: "TELEMETRY_QUEUE_SPANS_MAX",
         kind: Kind::Integer {

@@ -266,6 +266,8 @@ pub struct TelemetryConfig {
     pub service_name: String,
     /// Of a thousand traces that begin here, so many are recorded.
     pub sample_per_mille: u32,
+    /// At most so many of them within a second.
+    pub traces_per_second_max: u32,
     /// Spans that may wait to be sent.
     pub queue_spans_max: usize,
     /// How long sending may take.
@@ -391,6 +393,7 @@ impl Config {
                 new_relic_license_key: None,
                 service_name: "aegisd".to_owned(),
                 sample_per_mille: 1_000,
+                traces_per_second_max: 100,
                 queue_spans_max: 16_384,
                 export_timeout: Duration::from_millis(5_000),
             },

@@ -5,7 +5,6 @@
 //! room, and what could not be sent at the first attempt, is dropped and counted: a collector that
 //! is slow or away holds nothing up and takes no memory.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,24 +16,20 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use opentelemetry::Context;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData};
 use prost::Message as _;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::queue::{Queue, Queued, dropped};
 use super::span;
 use crate::config::TelemetryConfig;
 
-/// The most spans in one request.
-const BATCH_SPANS_MAX: usize = 512;
 /// How long a span waits for others.
 const EVERY: Duration = Duration::from_secs(1);
 /// Of an answer nothing is read but that it ends.
@@ -83,6 +78,7 @@ impl Traces {
         let Some(address) = config.destination() else {
             return Ok(None);
         };
+        describe();
         let resource = Resource::builder()
             .with_service_name(config.service_name.clone())
             .with_attribute(opentelemetry::KeyValue::new(
@@ -109,7 +105,7 @@ impl Traces {
             .with_sampler(sampler)
             .with_span_processor(Queued(queue))
             .build();
-        span::record_with(provider.tracer("aegis"));
+        span::record_with(provider.tracer("aegis"), config.traces_per_second_max);
         let stop = CancellationToken::new();
         Ok(Some(Self {
             provider,
@@ -134,76 +130,19 @@ impl Traces {
     }
 }
 
-/// Spans that wait.
-#[derive(Debug)]
-struct Queue {
-    spans: std::sync::Mutex<VecDeque<SpanData>>,
-    spans_max: usize,
-    enough: Notify,
-}
-
-impl Queue {
-    fn new(spans_max: usize) -> Self {
-        Self {
-            spans: std::sync::Mutex::default(),
-            spans_max,
-            enough: Notify::new(),
-        }
-    }
-
-    fn put(&self, span: SpanData) {
-        let waiting = {
-            let mut spans = self.lock();
-            if spans.len() >= self.spans_max {
-                drop(spans);
-                return dropped(1, "queue_full");
-            }
-            spans.push_back(span);
-            spans.len()
-        };
-        // Woken once a batch: waking costs more than the span.
-        if waiting == BATCH_SPANS_MAX {
-            self.enough.notify_one();
-        }
-    }
-
-    fn take(&self) -> Vec<SpanData> {
-        let mut spans = self.lock();
-        let count = spans.len().min(BATCH_SPANS_MAX);
-        spans.drain(..count).collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<SpanData>> {
-        // Nothing panics in between.
-        self.spans
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-fn dropped(spans: usize, reason: &'static str) {
-    let spans = u64::try_from(spans).unwrap_or(u64::MAX);
-    metrics::counter!("aegis_traces_dropped_total", "reason" => reason).increment(spans);
-}
-
-/// What the SDK hands ended spans to.
-#[derive(Debug)]
-struct Queued(Arc<Queue>);
-
-impl SpanProcessor for Queued {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        self.0.put(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
+fn describe() {
+    // What is described before there is a collection is lost.
+    drop(super::Metrics::start());
+    metrics::describe_counter!(
+        "aegis_traces_sent_total",
+        metrics::Unit::Count,
+        "Spans that a collector took"
+    );
+    metrics::describe_counter!(
+        "aegis_traces_dropped_total",
+        metrics::Unit::Count,
+        "Spans that found no room in the queue, or could not be sent"
+    );
 }
 
 struct Sender {
@@ -248,13 +187,13 @@ impl Sender {
             }
             if stopping {
                 // What is left has nobody to take it.
-                dropped(self.queue.lock().len(), "not_sent");
+                dropped(self.queue.len(), "not_sent");
                 return;
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 // Where the collector is away, it is left alone for the while.
-                () = self.queue.enough.notified(), if all_sent => {}
+                () = self.queue.enough(), if all_sent => {}
                 () = stop.cancelled() => {}
             }
         }

@@ -17,12 +17,15 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::SdkTracer;
 
+use super::budget::Budget;
 use super::{lines, new_traceparent};
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+static BUDGET: OnceLock<Budget> = OnceLock::new();
 
 /// From here on traces are recorded. A process has one tracer; a second one is not used.
-pub(super) fn record_with(tracer: SdkTracer) {
+pub(super) fn record_with(tracer: SdkTracer, traces_per_second_max: u32) {
+    drop(BUDGET.set(Budget::new(traces_per_second_max)));
     drop(TRACER.set(tracer));
 }
 
@@ -73,6 +76,9 @@ impl Span {
             return (Self(None), came_with.unwrap_or_else(new_traceparent));
         };
         let parent = match &came_with {
+            None if !BUDGET.get().is_some_and(|b| b.take(SystemTime::now())) => {
+                return (Self(None), unrecorded());
+            }
             None => Context::new(),
             Some(text) => match sampled(text) {
                 Some(context) => Context::new().with_remote_span_context(context),
@@ -250,6 +256,14 @@ pub(super) fn finished_here(
 /// Whether what is done now belongs to a trace that is recorded.
 pub(super) fn is_current() -> bool {
     Context::map_current(|context| context.span().is_recording())
+}
+
+/// The beginning of a trace that nobody need record.
+fn unrecorded() -> String {
+    let mut traceparent = new_traceparent();
+    traceparent.truncate(traceparent.len().saturating_sub(2));
+    traceparent.push_str("00");
+    traceparent
 }
 
 fn recorded(context: &Context) -> Option<Context> {

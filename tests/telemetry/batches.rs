@@ -8,8 +8,12 @@ use crate::scene::{Scene, trace_of};
 #[tokio::test(flavor = "multi_thread")]
 async fn each_request_of_a_batch_has_the_batch_below_it_or_points_to_it() {
     let collector = Collector::start().await;
-    let url = collector.url();
-    let scene = Scene::with(|s| s.with("OTEL_EXPORTER_OTLP_ENDPOINT", &url)).await;
+    let scene = Scene::with(|settings| {
+        settings
+            .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
+            .with("TELEMETRY_TRACES_PER_SECOND_MAX", "1000")
+    })
+    .await;
     let keys: Vec<String> = (0..40).map(|number| format!("k{number}")).collect();
     let answered = join_all(keys.iter().map(|key| scene.transfer(key, None))).await;
     let all = collector

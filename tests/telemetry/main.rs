@@ -20,5 +20,6 @@ mod consumed;
 mod lines;
 mod new_relic;
 mod one_payment;
+mod one_payout;
 mod sampling;
 mod scene;

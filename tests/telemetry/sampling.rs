@@ -1,5 +1,7 @@
 //! Which traces are recorded.
 
+use std::time::Instant;
+
 use crate::collector::Collector;
 use crate::scene::{CALLER, Scene, TRACE, trace_of};
 
@@ -57,4 +59,27 @@ async fn without_a_collector_a_traceparent_is_handed_on_as_it_came() {
     let scene = Scene::with(|settings| settings).await;
     let given = format!("00-{TRACE}-{CALLER}-01");
     assert_eq!(scene.transfer("k1", Some(&given)).await, given);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_traces_begin_within_a_second_than_may_and_a_callers_goes_beside_them() {
+    let collector = Collector::start().await;
+    let scene = Scene::with(|settings| {
+        settings
+            .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
+            .with("TELEMETRY_TRACES_PER_SECOND_MAX", "2")
+    })
+    .await;
+    let began = Instant::now();
+    let mut recorded = 0;
+    for number in 0..60 {
+        let answered = scene.transfer(&format!("k{number}"), None).await;
+        recorded += u64::from(answered.ends_with("-01"));
+    }
+    // A second that had begun before, and one that is not over.
+    let seconds = began.elapsed().as_secs() + 2;
+    assert!((1..=2 * seconds).contains(&recorded), "{recorded}");
+    let given = format!("00-{TRACE}-{CALLER}-01");
+    let answered = scene.transfer("of-the-caller", Some(&given)).await;
+    assert!(answered.ends_with("-01"), "{answered}");
 }
