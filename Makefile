@@ -52,7 +52,7 @@ lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 
 bench: prerequisites ## figures of this machine, each beside its floor
 	$(STACK) && cargo build --release --locked --bins && \
-	  for bench in post api daemons relay verify; do target/release/aegisctl bench $$bench; done
+	  for bench in post api daemons relay verify telemetry; do target/release/aegisctl bench $$bench; done
 
 docs: prerequisites ## write the references of docs/ anew, from the code
 	$(STACK) && AEGIS_DOCS=write cargo test --locked --test docs reference

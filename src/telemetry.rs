@@ -1,15 +1,27 @@
-//! Logs, one event a line on standard error, JSON or text; metrics; and new traces.
+//! Logs, one event a line on standard error, JSON or text; metrics; and traces.
 
+mod budget;
+mod lines;
 mod metrics;
+mod otlp;
+mod queue;
+pub mod span;
+mod statements;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, reload};
 use uuid::Uuid;
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{Config, LogFormat};
 
+use self::lines::InContext;
+
+pub use self::lines::{LogContext, in_context};
 pub use self::metrics::{Kind, METRICS, Metric, Metrics};
+pub use self::otlp::{Traces, TracesError};
 
 /// Changes what is logged, while the process runs.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -35,42 +47,43 @@ fn parsed(filter: &str) -> Result<EnvFilter, String> {
         .map_err(|error| format!("log filter {filter:?} can't be read: {error}"))
 }
 
-/// Sets up logging for the process. A second call has no effect.
+/// Sets up logging for the process, and what SQL statements become spans by where traces are on. A
+/// second call has no effect.
 ///
 /// # Errors
 /// Where the filter can't be read.
-pub fn init(log: &LogConfig) -> Result<LogFilter, String> {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(parsed(&log.filter)?)
+pub fn init(config: &Config) -> Result<LogFilter, String> {
+    let lines = tracing_subscriber::fmt::layer()
         // It would be told on standard error, which panics where that is what failed.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
-    // A process has one subscriber; a test that starts two daemons keeps the first.
-    Ok(match log.format {
-        LogFormat::Json => {
-            let lines = lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false)
-                .with_filter_reloading();
-            let handle = lines.reload_handle();
-            let _ = lines.try_init();
-            LogFilter(Box::new(move |filter| {
-                handle.reload(filter).map_err(|error| error.to_string())
-            }))
-        }
+    let lines = match config.log.format {
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .map_event_format(InContext::json)
+            .boxed(),
         LogFormat::Text => {
-            let lines = lines
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_filter_reloading();
-            let handle = lines.reload_handle();
-            let _ = lines.try_init();
-            LogFilter(Box::new(move |filter| {
-                handle.reload(filter).map_err(|error| error.to_string())
-            }))
+            let colours = std::io::stderr().is_terminal();
+            lines
+                .with_ansi(colours)
+                .map_event_format(|format| InContext::text(format.with_ansi(colours)))
+                .boxed()
         }
-    })
+    };
+    let (filter, handle) = reload::Layer::new(parsed(&config.log.filter)?);
+    let is_traced = config.telemetry.destination().is_some();
+    let statements = is_traced.then(|| statements::Statements.with_filter(statements::filter()));
+    // A process has one subscriber; a test that starts two daemons keeps the first.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(statements)
+        .try_init();
+    Ok(LogFilter(Box::new(move |filter| {
+        handle.reload(filter).map_err(|error| error.to_string())
+    })))
 }
 
 /// The beginning of a trace, as W3C Trace Context writes it (`traceparent`, version 00, sampled).

@@ -15,11 +15,19 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("jiff::", &["src/terms/zone.rs"]),
     ("sd_notify::", &["src/daemon/supervisor.rs"]),
     ("listenfd::", &["src/daemon/supervisor.rs"]),
-    ("hyper_rustls::", &["src/psp/http.rs"]),
+    (
+        "hyper_rustls::",
+        &["src/psp/http.rs", "src/telemetry/otlp.rs"],
+    ),
+    ("opentelemetry", &["src/telemetry/"]),
     ("hmac::", &["src/psp/paystack/webhook.rs"]),
     ("serde_yaml::", &["src/config/yaml.rs"]),
     ("backoff::Exponential", &["src/resilience/backoff.rs"]),
-    ("sqlx::query", &["src/postgres/"]),
+    // There it is the name under which sqlx tells of statements.
+    (
+        "sqlx::query",
+        &["src/postgres/", "src/telemetry/statements.rs"],
+    ),
     ("sqlx::raw_sql", &["src/postgres/"]),
     ("AssertSqlSafe", &["src/postgres/"]),
     // However the functions were imported, this is how their queries are run.

@@ -9,7 +9,6 @@ use super::kinds;
 use super::problem::Problem;
 use super::request::{CORRELATION_ID, TRACEPARENT};
 use crate::ledger::Details;
-use crate::telemetry::new_traceparent;
 
 /// The correlation id of a request: the body's, else the header's, else a new UUIDv7.
 #[derive(Debug)]
@@ -85,18 +84,25 @@ fn taken_up(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 pub(super) struct Traceparent(String);
 
 impl Traceparent {
-    /// Takes up the header's. A malformed one is ignored, as the standard asks, and one is made.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The header's. A malformed one is ignored, as the standard asks.
+    pub(super) fn taken_up(headers: &HeaderMap) -> Option<String> {
         let mut values = headers.get_all(TRACEPARENT).iter();
-        let taken = match (values.next(), values.next()) {
+        match (values.next(), values.next()) {
             (Some(value), None) => value.to_str().ok().and_then(accepted),
             _ => None,
-        };
-        Self(taken.unwrap_or_else(new_traceparent))
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub(super) fn trace_id(&self) -> &str {
+        self.0.split('-').nth(1).unwrap_or_default()
     }
 }
 
@@ -157,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_made_traceparent_is_well_formed() {
-        let made = Traceparent::of(&HeaderMap::new());
-        assert_eq!(accepted(made.as_str()).as_deref(), Some(made.as_str()));
+        let made = crate::telemetry::new_traceparent();
+        assert_eq!(accepted(&made).as_deref(), Some(made.as_str()));
     }
 }

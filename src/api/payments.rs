@@ -69,6 +69,9 @@ fn wanted(
     context: &Context,
 ) -> Option<NewPayment> {
     let merchant = object.required("merchant");
+    if let Some(merchant) = &merchant {
+        context.note_merchant(merchant);
+    }
     let amount = object.required::<Minor>("amount");
     let currency = object.required("currency");
     let email = object.required("email");

@@ -72,6 +72,9 @@ fn wanted(
     context: &Context,
 ) -> Option<NewPayout> {
     let merchant = object.required::<MerchantId>("merchant");
+    if let Some(merchant) = &merchant {
+        context.note_merchant(merchant);
+    }
     let amount = object.required::<Minor>("amount");
     let currency = object.required("currency");
     let mut details = Details::default();

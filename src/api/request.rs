@@ -5,8 +5,8 @@
 //! that runs out of time is dropped; what it handed to the committer goes on.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -22,6 +22,10 @@ use super::kinds;
 use super::measured;
 use super::problem::{self, Problem};
 use super::{ApiState, body};
+use crate::ledger::WalletRef;
+use crate::merchant::MerchantId;
+use crate::telemetry::span::Span;
+use crate::telemetry::{LogContext, in_context, new_traceparent};
 
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -34,10 +38,34 @@ pub(super) struct Context {
     pub traceparent: Traceparent,
     /// As it was sent; routes within routes see a part of it.
     pub path: String,
+    key: Option<String>,
+    merchant: OnceLock<String>,
+    wallet: OnceLock<String>,
     body_arrived: AtomicBool,
 }
 
 impl Context {
+    /// The body names the merchant that it is about.
+    pub(super) fn note_merchant(&self, merchant: &MerchantId) {
+        // A request has one body, so nothing is set yet.
+        drop(self.merchant.set(merchant.to_string()));
+    }
+
+    /// The body names the wallet that money comes from.
+    pub(super) fn note_wallet(&self, wallet: &WalletRef) {
+        drop(self.wallet.set(wallet.to_string()));
+    }
+
+    fn merchant(&self) -> Option<&str> {
+        let of_body = self.merchant.get().map(String::as_str);
+        of_body.or_else(|| behind(&self.path, "/merchants/"))
+    }
+
+    fn wallet(&self) -> Option<&str> {
+        let of_body = self.wallet.get().map(String::as_str);
+        of_body.or_else(|| behind(&self.path, "/wallets/"))
+    }
+
     /// From here on a timeout leaves the outcome open.
     pub(super) fn note_body_arrived(&self) {
         self.body_arrived.store(true, Ordering::Relaxed);
@@ -63,6 +91,23 @@ impl Context {
     }
 }
 
+impl LogContext for Context {
+    fn tell(&self, each: &mut dyn FnMut(&'static str, &str)) {
+        for (name, value) in [
+            ("correlation_id", Some(self.correlation_id.as_str())),
+            ("trace_id", Some(self.traceparent.trace_id())),
+            ("ledger", ledger_of(&self.path)),
+            ("merchant", self.merchant()),
+            ("wallet", self.wallet()),
+            ("idempotency_key", self.key.as_deref()),
+        ] {
+            if let Some(value) = value {
+                each(name, value);
+            }
+        }
+    }
+}
+
 /// Runs a request and sees to its answer.
 pub(super) async fn attend(
     State(state): State<ApiState>,
@@ -72,10 +117,18 @@ pub(super) async fn attend(
     let started = Instant::now();
     let line = Line::of(&request);
     let (correlation_id, refused) = CorrelationId::of(request.headers());
+    let came_with = Traceparent::taken_up(request.headers());
+    let (span, traceparent) = match line.is_probe() {
+        true => (Span::default(), came_with.unwrap_or_else(new_traceparent)),
+        false => Span::request(came_with, || line.span_name()),
+    };
     let context = Arc::new(Context {
         correlation_id,
-        traceparent: Traceparent::of(request.headers()),
+        traceparent: Traceparent::new(traceparent),
         path: request.uri().path().to_owned(),
+        key: line.key().map(|key| shortened(key).to_owned()),
+        merchant: OnceLock::new(),
+        wallet: OnceLock::new(),
         body_arrived: AtomicBool::new(false),
     });
     // Probes are answered whatever else waits.
@@ -92,7 +145,9 @@ pub(super) async fn attend(
             let asks_first = request.headers().contains_key(header::EXPECT);
             let (request, mut unread) = lend_body(request);
             let limit = state.limits().request_timeout;
-            let run = AssertUnwindSafe(next.run(request)).catch_unwind();
+            let of_it: Arc<dyn LogContext> = Arc::clone(&context) as _;
+            let run = in_context(of_it, span.within(next.run(request)));
+            let run = AssertUnwindSafe(run).catch_unwind();
             match tokio::time::timeout(limit, run).await {
                 Ok(Ok(response)) => {
                     if !asks_first && let Ok(body) = unread.try_recv() {
@@ -106,7 +161,7 @@ pub(super) async fn attend(
         }
     };
     drop(place);
-    line.answer(response, &context, started)
+    line.answer(response, &context, &span, started)
 }
 
 fn lend_body(request: Request) -> (Request, oneshot::Receiver<Body>) {
@@ -145,17 +200,38 @@ impl Line {
         self.path.as_ref().map_or("", MatchedPath::as_str)
     }
 
+    fn key(&self) -> Option<&str> {
+        self.key.as_ref().and_then(|key| key.to_str().ok())
+    }
+
     fn is_probe(&self) -> bool {
         matches!(self.path(), "/livez" | "/readyz" | "/startupz" | "/metrics")
     }
 
-    fn answer(self, mut response: Response, context: &Context, started: Instant) -> Response {
+    /// The route, whose parameters are named and not given: spans of one route are counted together.
+    fn span_name(&self) -> String {
+        match self.path() {
+            "" => self.method.to_string(),
+            path => format!("{} {path}", self.method),
+        }
+    }
+
+    fn answer(
+        self,
+        mut response: Response,
+        context: &Context,
+        span: &Span,
+        started: Instant,
+    ) -> Response {
         let problem = response.extensions_mut().remove::<Problem>();
         let correlation_id = context.correlation_id.as_str();
         let (status, took) = (response.status().as_u16(), started.elapsed());
         self.log(status, problem.as_ref(), context, took);
         if !self.is_probe() {
             measured::answered(&self.method, self.path(), status, took);
+        }
+        if span.is_recorded() {
+            self.tell(span, status, problem.as_ref(), correlation_id);
         }
         if let Some(problem) = problem {
             response = problem.answer(self.uri.path(), correlation_id);
@@ -170,13 +246,32 @@ impl Line {
         response
     }
 
+    fn tell(&self, span: &Span, status: u16, problem: Option<&Problem>, correlation_id: &str) {
+        span.set("http.request.method", self.method.to_string());
+        span.set("http.route", self.path().to_owned());
+        span.set("http.response.status_code", i64::from(status));
+        span.set("aegis.correlation_id", correlation_id.to_owned());
+        if let Some(ledger) = ledger_of(self.uri.path()) {
+            span.set("aegis.ledger", ledger.to_owned());
+        }
+        if let Some(key) = self.key() {
+            span.set("aegis.idempotency_key", shortened(key).to_owned());
+        }
+        if let Some(problem) = problem {
+            span.set("aegis.code", problem.kind.code);
+        }
+        // A no of a rule is an answer, not a failure.
+        if status >= 500 {
+            span.fail("");
+        }
+    }
+
     fn log(&self, status: u16, problem: Option<&Problem>, context: &Context, took: Duration) {
         let correlation_id = context.correlation_id.as_str();
         let traceparent = context.traceparent.as_str();
         let path = self.path();
         let code = problem.map(|problem| problem.kind.code);
         let cause = problem.and_then(|problem| problem.cause.as_deref());
-        let key = self.key.as_ref().and_then(|key| key.to_str().ok());
         // The level has to be known where the line is compiled.
         macro_rules! log {
             ($level:ident) => {
@@ -187,9 +282,12 @@ impl Line {
                     status,
                     latency_ms = took.as_micros() as f64 / 1_000.0,
                     correlation_id,
+                    trace_id = context.traceparent.trace_id(),
                     traceparent,
                     ledger = ledger_of(self.uri.path()),
-                    idempotency_key = key.map(shortened),
+                    merchant = context.merchant(),
+                    wallet = context.wallet(),
+                    idempotency_key = context.key.as_deref(),
                     code,
                     cause,
                     "request"
@@ -208,6 +306,11 @@ impl Line {
 /// The ledger that the path names, whether it exists or not.
 pub(super) fn ledger_of(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/v1/ledgers/")?;
+    rest.split('/').next().map(shortened)
+}
+
+fn behind<'a>(path: &'a str, collection: &str) -> Option<&'a str> {
+    let (_, rest) = path.split_once(collection)?;
     rest.split('/').next().map(shortened)
 }
 

@@ -36,6 +36,9 @@ pub(super) async fn post(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let command = body.read(|object| transfer(object, Some(key), &context))?;
+    if let Ok(Some(leg)) = command.transaction.as_ref().map(|all| all.legs().first()) {
+        context.note_wallet(&leg.wallet);
+    }
     posting::post(&state, &ledger, &context, command).await
 }
 

@@ -13,6 +13,7 @@ mod post;
 mod redis_server;
 mod relay;
 mod scratch;
+mod telemetry;
 mod verify;
 
 use hdrhistogram::Histogram;
@@ -24,6 +25,7 @@ pub use daemons::{DaemonsOptions, daemons};
 pub use machine::Machine;
 pub use post::{PostOptions, post};
 pub use relay::relay;
+pub use telemetry::{TelemetryOptions, telemetry};
 pub use verify::verify;
 
 /// One figure.

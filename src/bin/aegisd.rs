@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string(), 2),
     };
-    let log_filter = match telemetry::init(&loaded.config.log) {
+    let log_filter = match telemetry::init(&loaded.config) {
         Ok(log_filter) => log_filter,
         Err(error) => return fail(&error, 2),
     };

@@ -690,6 +690,78 @@ pub(super) const KEYS: &[Key] = &[
                left to aegisd.",
     },
     Key {
+        name: "telemetry.otlp_endpoint",
+        variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        kind: Kind::Url(&rule::OTLP_ENDPOINT, |c| &mut c.telemetry.otlp_endpoint),
+        help: "Where traces go, by OTLP over HTTP: `/v1/traces` is put behind it. Empty: to New Relic \
+               where its key is set, else nowhere, and none are recorded.",
+    },
+    Key {
+        name: "telemetry.otlp_headers",
+        variable: "OTEL_EXPORTER_OTLP_HEADERS",
+        kind: Kind::Secret(|c| &mut c.telemetry.otlp_headers),
+        help: "Headers for the endpoint, `name=value` separated by commas.",
+    },
+    Key {
+        name: "telemetry.new_relic_license_key",
+        variable: "NEW_RELIC_LICENSE_KEY",
+        kind: Kind::Secret(|c| &mut c.telemetry.new_relic_license_key),
+        help: "Sent as `api-key` with traces. Belongs in the environment rather than in a file.",
+    },
+    Key {
+        name: "telemetry.service_name",
+        variable: "OTEL_SERVICE_NAME",
+        kind: Kind::Text(&rule::NAME, |c| &mut c.telemetry.service_name),
+        help: "What this process is called in traces.",
+    },
+    Key {
+        name: "telemetry.sample_per_mille",
+        variable: "TELEMETRY_SAMPLE_PER_MILLE",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000,
+            unit: "of 1000 traces",
+            at: |c| &mut c.telemetry.sample_per_mille,
+        },
+        help: "How many of the traces that begin here are recorded. One that a caller began is \
+               recorded where the caller says so.",
+    },
+    Key {
+        name: "telemetry.traces_per_second_max",
+        variable: "TELEMETRY_TRACES_PER_SECOND_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+            unit: "traces",
+            at: |c| &mut c.telemetry.traces_per_second_max,
+        },
+        help: "At most so many of the traces that begin here within a second are recorded, so that \
+               recording costs the same however many requests come.",
+    },
+    Key {
+        name: "telemetry.queue_spans_max",
+        variable: "TELEMETRY_QUEUE_SPANS_MAX",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_048_576,
+            unit: "spans",
+            at: |c| &mut c.telemetry.queue_spans_max,
+        },
+        help: "Spans that may wait to be sent. What finds no room is dropped and counted.",
+    },
+    Key {
+        name: "telemetry.export_timeout_ms",
+        variable: "TELEMETRY_EXPORT_TIMEOUT_MS",
+        kind: Kind::Integer {
+            min: 1,
+            max: MINUTE_MS,
+            unit: "ms",
+            at: |c| &mut c.telemetry.export_timeout,
+        },
+        help: "How long sending spans may take before they are dropped; also what a shutdown waits \
+               for the last of them.",
+    },
+    Key {
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),

@@ -37,7 +37,7 @@ pub use secret::{MASK, Secret, SecretUrl};
 pub use settings::{
     Config, DatabaseConfig, KafkaConfig, LogConfig, PaymentsConfig, PayoutRunConfig, PayoutsConfig,
     PaystackConfig, PostingConfig, RedisConfig, RefundsConfig, RelayConfig, ServerConfig,
-    SettlementConfig,
+    SettlementConfig, TelemetryConfig,
 };
 pub use warning::Warning;
 

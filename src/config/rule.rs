@@ -72,6 +72,19 @@ pub(super) const REDIS_ADDRESS: UrlRule = UrlRule {
     parse: redis_address,
 };
 
+pub(super) const OTLP_ENDPOINT: UrlRule = UrlRule {
+    wanted: "http://host:port, https://host or the like, without user and query; or nothing",
+    parse: otlp_endpoint,
+};
+
+fn otlp_endpoint(text: &str) -> Result<SecretUrl, String> {
+    let base = text.strip_suffix('/').unwrap_or(text);
+    match is_base_url(base) {
+        true => Ok(SecretUrl::new(base)),
+        false => Err("it is no such address".to_owned()),
+    }
+}
+
 fn is_host(text: &str) -> bool {
     let is_name = || {
         (1..=253).contains(&text.len())

@@ -49,6 +49,8 @@ pub struct Config {
     pub settlement: SettlementConfig,
     /// Payout runs.
     pub payout_run: PayoutRunConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -253,6 +255,27 @@ pub struct SettlementConfig {
     pub every: Duration,
 }
 
+/// Traces by OTLP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelemetryConfig {
+    /// Where they go, without `/v1/traces`. See [`TelemetryConfig::destination`].
+    pub otlp_endpoint: Option<SecretUrl>,
+    /// `name=value`, separated by commas.
+    pub otlp_headers: Option<Secret>,
+    /// New Relic's `api-key`.
+    pub new_relic_license_key: Option<Secret>,
+    /// What this process is called.
+    pub service_name: String,
+    /// Of a thousand traces that begin here, so many are recorded.
+    pub sample_per_mille: u32,
+    /// At most so many of them within a second.
+    pub traces_per_second_max: u32,
+    /// Spans that may wait to be sent.
+    pub queue_spans_max: usize,
+    /// How long sending may take.
+    pub export_timeout: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -367,6 +390,16 @@ impl Config {
                 calls_per_second: 20,
                 patience: Duration::from_millis(60_000),
             },
+            telemetry: TelemetryConfig {
+                otlp_endpoint: None,
+                otlp_headers: None,
+                new_relic_license_key: None,
+                service_name: "aegisd".to_owned(),
+                sample_per_mille: 1_000,
+                traces_per_second_max: 100,
+                queue_spans_max: 16_384,
+                export_timeout: Duration::from_millis(5_000),
+            },
             log: LogConfig {
                 filter: "info".to_owned(),
                 format: match logs_to_terminal {
@@ -382,6 +415,22 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self::built_in(PrimaryEnv::Development, false)
+    }
+}
+
+/// New Relic's OTLP intake. Accounts in the EU name theirs as the endpoint.
+const NEW_RELIC_ENDPOINT: &str = "https://otlp.nr-data.net";
+
+impl TelemetryConfig {
+    /// The address that spans are sent to; none where traces are off.
+    #[must_use]
+    pub fn destination(&self) -> Option<String> {
+        let base = match (&self.otlp_endpoint, &self.new_relic_license_key) {
+            (Some(endpoint), _) => endpoint.expose(),
+            (None, Some(_)) => NEW_RELIC_ENDPOINT,
+            (None, None) => return None,
+        };
+        Some(format!("{base}/v1/traces"))
     }
 }
 

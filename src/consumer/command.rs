@@ -9,6 +9,7 @@ use crate::event::{Envelope, EventError, EventType, TransferRequested, brief};
 use crate::ledger::{Command, Details, LedgerName, Outcome};
 use crate::postgres::retries::Message;
 use crate::postgres::{consumed, ledgers};
+use crate::telemetry::span;
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +127,8 @@ fn command(asked: TransferRequested, envelope: &Envelope) -> Result<Command, Str
     if let Some(id) = &envelope.correlation_id {
         details = details.with_correlation_id(id).map_err(invalid)?;
     }
-    details.traceparent.clone_from(&envelope.traceparent);
+    // What follows comes of what is done here, where that is recorded.
+    details.traceparent = span::current_traceparent().or_else(|| envelope.traceparent.clone());
     Ok(Command::transfer(
         asked
             .idempotency_key

@@ -1,8 +1,9 @@
 //! From a record to a message of the consumer's.
 
 use crate::bus::Arrived;
-use crate::event::{Envelope, digest_id};
+use crate::event::{Envelope, digest_id, header};
 use crate::postgres::retries::Message;
+use crate::telemetry::span::{Kind, Span};
 
 /// The message of a record. Where it has no id of its own, what it is and where it lies stand in for
 /// one: read again, it has the same.
@@ -26,6 +27,23 @@ pub(super) fn message_of(arrived: &Arrived) -> Message {
         payload: record.payload.clone(),
         correlation_id: Envelope::correlation_id_of(&record.headers).map(str::to_owned),
     }
+}
+
+/// The work on a message, in the trace of the request that caused it.
+pub(super) fn span_of(message: &Message, attempt: u32) -> Span {
+    let traceparent = message
+        .headers
+        .iter()
+        .find(|(name, _)| name == header::TRACEPARENT)
+        .and_then(|(_, value)| std::str::from_utf8(value).ok());
+    let span = Span::going_on(traceparent, Kind::Consumer, "process");
+    if span.is_recorded() {
+        span.set("messaging.system", "kafka");
+        span.set("messaging.destination.name", message.topic.clone());
+        span.set("messaging.message.id", message.event_id.to_string());
+        span.set("aegis.attempt", i64::from(attempt));
+    }
+    span
 }
 
 #[cfg(test)]

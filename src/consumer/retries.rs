@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Verdict, attempt};
+use super::message::span_of;
 use super::{ConsumerError, NAME, Options, Shared};
 use crate::bus::{Bus, PublishError, Record, topics};
 use crate::event::{DeadLetter, Original};
@@ -141,7 +142,9 @@ impl Retries {
             let next = retries::next_time(&mut transaction, NAME, now).await?;
             return Ok(Retried::Idle(next));
         };
-        let retried = match self.tried(&mut transaction, &parked, now).await {
+        let span = span_of(&parked.message, parked.attempts.saturating_add(1));
+        let trying = self.tried(&mut transaction, &parked, now);
+        let retried = match span.within(trying).await {
             Err(error) if error.is_conflict() => {
                 // Nothing is counted, and others go first.
                 transaction.rollback().await?;
@@ -151,7 +154,7 @@ impl Retries {
             }
             retried => retried?,
         };
-        transaction.commit().await?;
+        span.within(transaction.commit()).await?;
         if matches!(retried, Retried::Done | Retried::Buried) {
             lane.0 = Some((parked.message.topic, parked.message.key));
         }

@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
 use super::command::{Verdict, attempt};
-use super::message::message_of;
+use super::message::{message_of, span_of};
 use super::retries::CONFLICT_WAIT;
 use super::{ConsumerError, NAME, Shared};
 use crate::bus::{Arrived, Handled, Handler};
@@ -57,10 +57,18 @@ impl Settlements {
     /// [`ConsumerError`] where neither could be.
     pub async fn take(&self, arrived: &Arrived, now: OffsetDateTime) -> Result<(), ConsumerError> {
         let message = message_of(arrived);
-        let mut conn = self.shared.pool.acquire().await?;
-        let taken = self.take_over(&mut conn, &message, now).await;
-        if taken.is_err() {
-            conn.close_on_drop();
+        let span = span_of(&message, 1);
+        let taking = async {
+            let mut conn = self.shared.pool.acquire().await?;
+            let taken = self.take_over(&mut conn, &message, now).await;
+            if taken.is_err() {
+                conn.close_on_drop();
+            }
+            taken
+        };
+        let taken = span.within(taking).await;
+        if let Err(error) = &taken {
+            span.fail(error.to_string());
         }
         taken
     }

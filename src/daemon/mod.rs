@@ -30,7 +30,7 @@ use crate::engine::{Committer, Engine, Limits};
 use crate::onboarding::Office;
 use crate::outbox::{Relay, RelayOptions};
 use crate::settlement::{self, Settler};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 
 use consumers::Consumers;
 use money::Money;
@@ -70,6 +70,7 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    let traces = Traces::start(&config.telemetry)?;
     let mut parts = start(config).await?;
     tracing::info!(address = %parts.address, bus = ?config.bus, "serving");
     supervisor::ready(parts.address);
@@ -102,6 +103,10 @@ pub async fn run(
     tokio::time::timeout(deadline, drain(parts))
         .await
         .map_err(|_| DaemonError::Deadline(deadline))?;
+    // Behind the drain: its spans are sent, too.
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::postgres::{Failure, Settings, classify};
 use crate::psp::paystack::PaystackError;
 use crate::resilience::backoff::Schedule;
 use crate::resilience::breaker::{Breaker, BreakerOptions};
+use crate::telemetry::TracesError;
 
 /// Deliveries that wait for one subscriber of the local bus.
 const LOCAL_BUS_CAPACITY: usize = 1_024;
@@ -68,6 +69,9 @@ pub enum DaemonError {
     /// Redis's address doesn't hold.
     #[error("Redis's address can't be read: {0}; check REDIS_ADDRESS")]
     Cache(CacheError),
+    /// Traces can't be sent.
+    #[error("{0}")]
+    Traces(#[from] TracesError),
     /// Paystack can't be called.
     #[error("{0}")]
     Psp(#[from] PaystackError),
@@ -105,6 +109,7 @@ impl DaemonError {
             | Self::SchemaAhead { .. }
             | Self::Cache(_)
             | Self::Psp(_)
+            | Self::Traces(_)
             | Self::Bus(_)
             | Self::Listen { .. } => 2,
             Self::DatabaseUnreachable { .. } => 7,

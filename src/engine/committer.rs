@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::{Engine, PostError, Request, measured};
 use crate::ledger::{Ledger, Outcome};
+use crate::telemetry::span::{Kind, Span};
 
 /// Bounds of a [`Committer`].
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,8 @@ impl CommitterPulse {
 struct Job {
     ledger: Ledger,
     request: Request,
+    /// The caller's wait, from the queue to the answer.
+    span: Span,
     asked_at: Instant,
     reply: oneshot::Sender<Result<Vec<Outcome>, PostError>>,
     /// Holds the job's room in the queue until it is answered.
@@ -119,6 +122,7 @@ impl Committer {
         request: Request,
         asked_at: Instant,
     ) -> Result<Vec<Outcome>, PostError> {
+        let span = Span::child(Kind::Internal, "post");
         let weight = request.weight().clamp(1, self.limits.queue_commands_max);
         let weight = u32::try_from(weight).map_err(|_| PostError::Overloaded)?;
         let room = Arc::clone(&self.room).acquire_many_owned(weight);
@@ -130,6 +134,7 @@ impl Committer {
         let job = Job {
             ledger: ledger.clone(),
             request,
+            span,
             asked_at,
             reply,
             _room: room,
@@ -217,7 +222,7 @@ struct Answer {
 
 impl Answer {
     fn give(self) {
-        let (reply, _room) = self.reply;
+        let (reply, _span, _room) = self.reply;
         // A caller that stopped waiting finds the outcome under its key.
         drop(reply.send(self.outcomes));
     }
@@ -227,9 +232,36 @@ impl Answer {
 const SPLITS_MAX: usize = 4;
 
 async fn commit(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) -> Vec<Answer> {
+    let span = batch_span(&batch);
+    span.within(commit_all(engine, ledger, batch)).await
+}
+
+/// The work on a batch belongs to the first of its traces that is recorded; the others point to it.
+fn batch_span(batch: &[Job]) -> Span {
+    let mut recorded = batch.iter().filter(|job| job.span.is_recorded());
+    let Some(first) = recorded.next() else {
+        return Span::default();
+    };
+    let span = first.span.step(Kind::Internal, "batch");
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    span.set("aegis.batch.requests", count(batch.len()));
+    let commands = batch.iter().map(|job| job.request.weight()).sum();
+    span.set("aegis.batch.commands", count(commands));
+    for job in recorded {
+        job.span.link(&span);
+    }
+    for job in batch.iter().filter(|job| job.span.is_recorded()) {
+        let queued = job.asked_at.elapsed().as_micros();
+        let queued = i64::try_from(queued).unwrap_or(i64::MAX);
+        job.span.set("aegis.queued_us", queued);
+    }
+    span
+}
+
+async fn commit_all(engine: &Engine, ledger: &Ledger, batch: Vec<Job>) -> Vec<Answer> {
     let (mut requests, mut replies): (Vec<_>, Vec<_>) = batch
         .into_iter()
-        .map(|job| (job.request, (job.reply, job._room)))
+        .map(|job| (job.request, (job.reply, job.span, job._room)))
         .unzip();
     let mut answers = Vec::with_capacity(requests.len());
     let mut splits = 0;
@@ -275,6 +307,7 @@ fn answer((reply, outcomes): (Reply, Result<Vec<Outcome>, PostError>)) -> Answer
 
 type Reply = (
     oneshot::Sender<Result<Vec<Outcome>, PostError>>,
+    Span,
     OwnedSemaphorePermit,
 );
 

@@ -5,7 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -18,6 +18,7 @@ use crate::event::{DeadLetter, Envelope, EventError, EventType, Original, header
 use crate::postgres::outbox::{self, Pending};
 use crate::resilience::backoff::{Reconnect, Schedule};
 use crate::resilience::failpoint;
+use crate::telemetry::span::{self, Kind};
 
 /// Bounds and rhythm of a [`Relay`].
 #[derive(Clone, Debug)]
@@ -261,11 +262,13 @@ impl Relay {
         measured::claimed(claim.len(), now - first.created_at);
         let records: Vec<Record> = claim.iter().map(record).collect();
         failpoint::reach(failpoint::RELAY_CLAIMED);
+        let started = SystemTime::now();
         let results = alive(conn, self.bus.publish(&records)).await?;
         failpoint::reach(failpoint::RELAY_PUBLISHED);
         let (mut done, mut refused) = (Vec::with_capacity(claim.len()), Vec::new());
         let mut outage = None;
         for ((pending, record), result) in claim.iter().zip(&records).zip(results) {
+            publish_span(pending, started, &result);
             match result {
                 Ok(()) => done.push((pending.ledger_id, pending.id)),
                 Err(PublishError::Held) => {}
@@ -393,6 +396,32 @@ async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, RelayError> {
     tokio::time::timeout(STEP_MAX, step)
         .await
         .map_err(|_| RelayError::Silent)
+}
+
+/// The event goes out with the `traceparent` that it was written with, so that it has the same bytes
+/// however often it is published; this span stands beside the consumer's. What the bus did not take
+/// in an outage has none: it is tried again for as long as it takes.
+fn publish_span(pending: &Pending, started: SystemTime, result: &Result<(), PublishError>) {
+    let refusal = match result {
+        Ok(()) => None,
+        Err(PublishError::Refused { reason }) => Some(reason.as_str()),
+        Err(PublishError::Held | PublishError::Outage(_)) => return,
+    };
+    span::finished(
+        pending.traceparent.as_deref(),
+        Kind::Producer,
+        || format!("publish {}", pending.topic),
+        started,
+        || {
+            [
+                ("messaging.system", "kafka".into()),
+                ("messaging.destination.name", pending.topic.clone().into()),
+                ("messaging.message.id", pending.event_id.to_string().into()),
+                ("aegis.event_type", pending.event_type.clone().into()),
+            ]
+        },
+        refusal,
+    );
 }
 
 fn record(pending: &Pending) -> Record {

@@ -18,6 +18,7 @@ use crate::postgres::payments::Payment;
 use crate::postgres::{STEP_MAX, in_time};
 use crate::psp::{Paystack, Psp as _};
 use crate::resilience::backoff::Reconnect;
+use crate::telemetry::span;
 
 /// How long its parts may take.
 #[derive(Clone, Copy, Debug)]
@@ -100,13 +101,13 @@ impl Desk {
         is_first: bool,
     ) -> Result<Payment, PaymentError> {
         let (shared, of, asked) = (Arc::clone(&self.shared), ledger.clone(), payment.clone());
-        let call = self.shared.calls.spawn(async move {
+        let call = self.shared.calls.spawn(span::carried(async move {
             let Shared {
                 pool, options, psp, ..
             } = &*shared;
             let now = OffsetDateTime::now_utc();
             open(pool, options, psp, &of, &asked, is_first, now).await
-        });
+        }));
         match tokio::time::timeout(self.shared.pace.open_wait, call).await {
             Ok(Ok(Ok(opened))) => Ok(opened),
             // The payment is made all the same; a worker goes on with it.

@@ -27,6 +27,7 @@ use crate::postgres::payments::{self, Payment, PaymentStatus, Success};
 use crate::postgres::webhooks::Fate;
 use crate::postgres::{merchants, outbox, settlement_gate};
 use crate::psp::{self, Conclusion};
+use crate::telemetry::span::{Kind, Span};
 use crate::terms::{BeyondCalendar, Terms};
 
 /// Who heard it.
@@ -125,12 +126,16 @@ pub async fn apply(
     now: OffsetDateTime,
 ) -> Result<Vec<Fate>, PaymentError> {
     let mut batch = Batch::lock(conn, ledger, told).await?;
-    let mut fates = Vec::with_capacity(told.len());
-    for told in told {
-        fates.push(batch.take_in(conn, options, told, now).await?);
-    }
-    batch.write(conn, options, now).await?;
-    Ok(fates)
+    let (span, _others) = batch.spans(told);
+    let work = async {
+        let mut fates = Vec::with_capacity(told.len());
+        for told in told {
+            fates.push(batch.take_in(conn, options, told, now).await?);
+        }
+        batch.write(conn, options, now).await?;
+        Ok(fates)
+    };
+    span.within(work).await
 }
 
 /// Payments under lock, and what is to be written of them.
@@ -176,6 +181,24 @@ impl<'a> Batch<'a> {
             terms: HashMap::new(),
             settled: HashMap::new(),
         })
+    }
+
+    /// A step in the trace of each payment: the first has all that is done, the others point to it.
+    fn spans(&self, told: &[Told]) -> (Span, Vec<Span>) {
+        let step = |payment: &Payment| {
+            let traceparent = payment.traceparent.as_deref();
+            let span = Span::going_on(traceparent, Kind::Internal, "apply outcome");
+            if span.is_recorded() {
+                span.set("aegis.payment", payment.id.to_string());
+            }
+            span.is_recorded().then_some(span)
+        };
+        let standing = told.iter().filter_map(|told| self.standing.get(&told.id));
+        let mut spans = standing.filter_map(step);
+        let first = spans.next().unwrap_or_default();
+        let others: Vec<Span> = spans.collect();
+        others.iter().for_each(|other| other.link(&first));
+        (first, others)
     }
 
     async fn take_in(

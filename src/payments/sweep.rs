@@ -15,6 +15,7 @@ use crate::postgres::atomically;
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::payments::{self, Claimed, Payment, PaymentStatus};
 use crate::psp::{self, Lookup, Psp, PspError};
+use crate::telemetry::span::{Kind, Span};
 
 /// Payments for which the PSP is called at the same time: as many as are claimed together, so that
 /// none waits while its lease runs.
@@ -47,12 +48,17 @@ pub async fn sweep<P: Psp>(
         claimed
             .into_iter()
             .map(|Claimed { ledger, payment }| async move {
-                let done = match payment.status {
-                    PaymentStatus::Created => {
-                        open(pool, options, psp, &ledger, &payment, false, now).await
+                let traceparent = payment.traceparent.as_deref();
+                let span = Span::going_on(traceparent, Kind::Internal, "see to payment");
+                let step = async {
+                    match payment.status {
+                        PaymentStatus::Created => {
+                            open(pool, options, psp, &ledger, &payment, false, now).await
+                        }
+                        _ => ask(pool, options, psp, &ledger, &payment, now).await,
                     }
-                    _ => ask(pool, options, psp, &ledger, &payment, now).await,
                 };
+                let done = span.within(step).await;
                 if let Err(error) = done {
                     // Its lease ends, and it is due again.
                     let payment = payment.id.to_string();

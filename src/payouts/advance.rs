@@ -21,6 +21,7 @@ use crate::postgres::payouts::Doubt;
 use crate::postgres::{atomically, merchants, payouts};
 use crate::psp::{Lookup, NewTransfer, Psp, PspError, Transfer};
 use crate::resilience::failpoint;
+use crate::telemetry::span::{Kind, Span};
 
 /// Does the one step that is due for a payout, if one is: sends it, or asks the PSP how it stands.
 /// Holds no transaction during the call. Gives the payout as it stands then.
@@ -180,6 +181,23 @@ pub(super) async fn carry_out<P: Psp>(
     call: Call,
     started_at: OffsetDateTime,
 ) -> Result<Payout, PayoutError> {
+    let traceparent = call.payout.traceparent.as_deref();
+    let span = Span::going_on(traceparent, Kind::Internal, "advance payout");
+    if span.is_recorded() {
+        span.set("aegis.payout", call.payout.id.to_string());
+    }
+    let work = call_and_conclude(pool, options, psp, ledger, &call, started_at);
+    span.within(work).await
+}
+
+async fn call_and_conclude<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    ledger: &Ledger,
+    call: &Call,
+    started_at: OffsetDateTime,
+) -> Result<Payout, PayoutError> {
     let clock = Instant::now();
     failpoint::reach(failpoint::PAYOUT_CALLS);
     let answer = match call.kind {
@@ -189,12 +207,12 @@ pub(super) async fn carry_out<P: Psp>(
     failpoint::reach(failpoint::PAYOUT_CALLED);
     let now = later(started_at, clock.elapsed());
     let concluded: Result<Payout, PayoutError> = atomically!(pool, |conn| conclude(
-        conn, options, ledger, &call, &answer, started_at, now
+        conn, options, ledger, call, &answer, started_at, now
     ));
     if let Err(error @ PayoutError::Refused { .. }) = &concluded {
         let why = error.to_string();
         atomically!(pool, |conn| put_off(
-            conn, options, ledger, &call, &answer, &why, now
+            conn, options, ledger, call, &answer, &why, now
         ))?;
     }
     let payout = concluded?;

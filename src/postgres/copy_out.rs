@@ -8,6 +8,8 @@ use futures_util::StreamExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::telemetry::span::Span;
+
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// What a COPY sent that its format doesn't allow, or that the reader doesn't take.
@@ -44,6 +46,7 @@ pub(super) async fn read(
     fields: i16,
     mut each: impl FnMut(&mut Fields<'_>) -> Result<(), CopyError>,
 ) -> sqlx::Result<()> {
+    let _span = Span::statement(statement);
     let mut messages = conn.copy_out_raw(statement).await?;
     let mut decoder = Decoder::new(fields);
     while let Some(message) = messages.next().await {

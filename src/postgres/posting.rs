@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::copy::Rows;
 use super::wallets;
 use crate::ledger::{Address, Command, Currency, Entry, Hash, Wallet};
+use crate::telemetry::span::Span;
 
 /// A wallet with the row version that it was read at.
 #[derive(Clone, Debug)]
@@ -413,6 +414,7 @@ pub async fn write_copy(
 }
 
 async fn copy_in(conn: &mut PgConnection, statement: &str, rows: Vec<u8>) -> sqlx::Result<()> {
+    let _span = Span::statement(statement);
     let mut copy = conn.copy_in_raw(statement).await?;
     copy.send(rows).await?;
     copy.finish().await?;

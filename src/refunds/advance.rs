@@ -23,6 +23,7 @@ use crate::postgres::payments::Payment;
 use crate::postgres::refunds::lookups;
 use crate::postgres::{atomically, outbox, payments, refunds};
 use crate::psp::{self, Psp, PspError};
+use crate::telemetry::span::{Kind, Span};
 
 /// Does the one step that is due for a refund, if one is: sends it, or reads the PSP's list. Holds no
 /// transaction during the call. Gives the refund as it stands then.
@@ -170,9 +171,25 @@ pub(super) async fn carry_out<P: Psp>(
     ledger: &Ledger,
     call: Call,
 ) -> Result<Refund, RefundError> {
+    let traceparent = call.refund.traceparent.as_deref();
+    let span = Span::going_on(traceparent, Kind::Internal, "advance refund");
+    if span.is_recorded() {
+        span.set("aegis.refund", call.refund.id.to_string());
+    }
+    let work = call_and_conclude(pool, options, psp, ledger, &call);
+    span.within(work).await
+}
+
+async fn call_and_conclude<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    ledger: &Ledger,
+    call: &Call,
+) -> Result<Refund, RefundError> {
     let clock = Instant::now();
     let answer = match call.step {
-        Step::Send => Answer::Sent(psp.refund(&wanted(&call)).await),
+        Step::Send => Answer::Sent(psp.refund(&wanted(call)).await),
         Step::Ask => {
             let psp_id = call.payment.psp_id.as_deref().unwrap_or_default();
             Answer::Listed(psp.refunds_of(psp_id).await)
@@ -180,7 +197,7 @@ pub(super) async fn carry_out<P: Psp>(
     };
     let now = later(call.started_at, clock.elapsed());
     let concluded: Result<Refund, RefundError> = atomically!(pool, |conn| conclude(
-        conn, options, ledger, &call, &answer, now
+        conn, options, ledger, call, &answer, now
     ));
     let error = match concluded {
         Ok(refund) => return Ok(refund),
@@ -189,9 +206,7 @@ pub(super) async fn carry_out<P: Psp>(
     };
     let why = error.to_string();
     tracing::warn!(%error, refund = %call.refund.id, "what the PSP said can't be booked yet");
-    atomically!(pool, |conn| put_off(
-        conn, options, ledger, &call, &why, now
-    ))
+    atomically!(pool, |conn| put_off(conn, options, ledger, call, &why, now))
 }
 
 /// What was learned can't be booked: the PSP is asked again later.

@@ -232,6 +232,16 @@ impl Daemon {
         lines.filter_map(Result::ok).filter(warns).collect()
     }
 
+    /// All lines up to now. Each has to be JSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let lines = self.log.lines.borrow();
+        let lines = lines.iter().map(|line| match serde_json::from_str(line) {
+            Ok(line) => line,
+            Err(error) => panic!("{line} is not JSON: {error}"),
+        });
+        lines.collect()
+    }
+
     /// All lines with this message up to now.
     pub(crate) fn all_logged(&self, message: &str) -> Vec<Value> {
         let lines = self.log.lines.borrow();

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use crate::bench::{
     self, ApiOptions, BenchError, DaemonsOptions, Machine, Measurement, PostOptions,
+    TelemetryOptions,
 };
 use crate::bus::BusError;
 use crate::config::BusKind;
@@ -73,6 +74,23 @@ pub(super) enum Command {
         /// Events to relay
         #[arg(long, default_value_t = 80_000)]
         events: usize,
+    },
+    /// HTTP with traces recorded, against the same without
+    ///
+    /// The collector that they are sent to is in this process, and works on the same processors.
+    #[command(after_help = "Example:\n  aegisctl bench telemetry --rounds 10 --check")]
+    Telemetry {
+        #[command(flatten)]
+        args: Args,
+        /// Rounds, in each of which every side has its turn
+        #[arg(long, default_value_t = TelemetryOptions::default().rounds)]
+        rounds: usize,
+        /// Seconds of a turn
+        #[arg(long, default_value_t = TelemetryOptions::default().turn.as_secs())]
+        seconds: u64,
+        /// Connections to the daemon whose turn it is
+        #[arg(long, default_value_t = TelemetryOptions::default().connections)]
+        connections: usize,
     },
     /// Verifying a ledger, against merely reading it
     #[command(after_help = "Example:\n  aegisctl bench verify --entries 2000000")]
@@ -151,6 +169,21 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
                 args,
                 bench::relay(&settings, &brokers, events, stop, &mut done).await,
             )
+        }
+        Command::Telemetry {
+            args,
+            rounds,
+            seconds,
+            connections,
+        } => {
+            let options = TelemetryOptions {
+                rounds,
+                turn: std::time::Duration::from_secs(seconds),
+                connections,
+                ..TelemetryOptions::default()
+            };
+            let measured = bench::telemetry(&settings, options, stop, &mut done).await;
+            (args, measured)
         }
         Command::Verify { args, entries } => (
             args,

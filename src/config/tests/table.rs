@@ -28,12 +28,18 @@ fn every_key_can_be_set_in_a_file_and_by_its_variable() {
                 "postgres://x:***@z/w",
             ),
             "redis.address" => ("cache:1", "cache:1", "redis://cache:1"),
-            "database.password" | "paystack.secret_key" => ("hunter2", "hunter2", "***"),
-            "paystack.base_url" => ("http://x:1", "http://x:1", "http://x:1"),
+            "database.password"
+            | "paystack.secret_key"
+            | "telemetry.otlp_headers"
+            | "telemetry.new_relic_license_key" => ("hunter2", "hunter2", "***"),
+            "paystack.base_url" | "telemetry.otlp_endpoint" => {
+                ("http://x:1", "http://x:1", "http://x:1")
+            }
             "kafka.brokers" => ("a:1,b:2", "a:1,b:2", "a:1,b:2"),
             "backoff.waits"
             | "backoff.jitter_percent"
             | "payouts.calls_max"
+            | "telemetry.sample_per_mille"
             | "payout_run.payouts_at_once" => ("17", "17", "17"),
             _ if key.kind.takes_integer() => ("1027", "1027", "1027"),
             _ => ("other", "other", "other"),
@@ -119,7 +125,16 @@ fn keys_and_variables_are_named_once_and_alike() {
     assert_eq!((names.len(), variables.len()), (KEYS.len(), KEYS.len()));
     for key in KEYS {
         let made = key.name.replace('.', "_").to_uppercase();
-        let is_exception = ["RUST_LOG", "AEGIS_LEDGER"].contains(&key.variable);
+        // Names that others have for the same.
+        let is_exception = [
+            "RUST_LOG",
+            "AEGIS_LEDGER",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "OTEL_SERVICE_NAME",
+            "NEW_RELIC_LICENSE_KEY",
+        ]
+        .contains(&key.variable);
         assert!(is_exception || key.variable == made, "{}", key.name);
     }
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::matching::Scope;
 use crate::postgres::copy::Rows;
+use crate::telemetry::span::Span;
 
 /// A line to be staged.
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +87,9 @@ pub async fn copy(conn: &mut PgConnection, lines: &[StagedLine<'_>]) -> sqlx::Re
         rows.i64(line.fee);
         rows.timestamp(line.booked_at);
     }
-    let mut copy = conn
-        .copy_in_raw("COPY pg_temp.incoming FROM STDIN (FORMAT binary)")
-        .await?;
+    let statement = "COPY pg_temp.incoming FROM STDIN (FORMAT binary)";
+    let _span = Span::statement(statement);
+    let mut copy = conn.copy_in_raw(statement).await?;
     copy.send(rows.finish()).await?;
     copy.finish().await?;
     Ok(())

@@ -32,13 +32,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::answer::{Judged, Refusal};
-use super::http::{Bounds, Http, Silence};
+use super::http::{Bounds, Http, Reply, Silence};
 use super::{
     Checkout, Dispute, Lookup, NewPayment, NewRecipient, NewRefund, NewTransfer, Payment, Psp,
     PspError, Recipient, Refund, Transfer, WebhookError, WebhookEvent,
 };
 use crate::config::{PaystackConfig, Secret};
 use crate::resilience::breaker::{Breaker, BreakerOptions, BreakerReport};
+use crate::telemetry::span::{Kind, Span};
 
 pub(crate) use self::reference::{payment_reference_problem, transfer_reference_problem};
 pub use self::webhook::{SIGNATURE_HEADER, sign};
@@ -189,9 +190,16 @@ impl Paystack {
         body: Option<Vec<u8>>,
         then: impl FnOnce(Answer<T>) -> Result<R, PspError>,
     ) -> Result<R, PspError> {
-        let request = self.request(method, path, body)?;
+        let span = self.span(&method, path);
+        let mut request = self.request(method, path, body)?;
+        if let Some(Ok(value)) = span.traceparent().map(HeaderValue::try_from) {
+            request.headers_mut().insert("traceparent", value);
+        }
         let permit = self.shared.breaker.permit(Instant::now())?;
-        let (answered, is_4xx) = match self.shared.http.send(request).await {
+        let answer = self.shared.http.send(request).await;
+        tell(&span, &answer);
+        drop(span);
+        let (answered, is_4xx) = match answer {
             Ok(reply) => {
                 let is_4xx = reply.status.is_client_error();
                 let key = self.shared.secret_key.expose();
@@ -208,6 +216,22 @@ impl Paystack {
             _ => permit.succeeded(),
         }
         answered
+    }
+
+    fn span(&self, method: &Method, path: &str) -> Span {
+        // Without what names one payment: spans of one kind of call are counted together.
+        let route = path.split(['?', '/']).skip(1).take(2);
+        let route = match path.contains('?') {
+            true => route.take(1).collect::<Vec<_>>(),
+            false => route.collect(),
+        };
+        let span = Span::child(Kind::Client, format!("{method} /{}", route.join("/")));
+        if span.is_recorded() {
+            span.set("http.request.method", method.to_string());
+            span.set("server.address", self.shared.base_url.clone());
+            span.set("aegis.psp", NAME);
+        }
+        span
     }
 
     fn request(
@@ -229,6 +253,22 @@ impl Paystack {
         request
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|error| refused("request_not_http", &error.to_string()))
+    }
+}
+
+fn tell(span: &Span, answer: &Result<Reply, Silence>) {
+    match answer {
+        Ok(reply) => {
+            span.set(
+                "http.response.status_code",
+                i64::from(reply.status.as_u16()),
+            );
+            if reply.status.is_client_error() || reply.status.is_server_error() {
+                span.fail("");
+            }
+        }
+        Err(silence) if span.is_recorded() => span.fail(silence.to_string()),
+        Err(_) => {}
     }
 }
 

@@ -1,0 +1,91 @@
+//! The context of a log line: what is logged while a request is worked on says which request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
+
+/// What names the work that a line is logged in.
+pub trait LogContext: Send + Sync {
+    /// Tells each name with its value. Never a payload or a secret.
+    fn tell(&self, each: &mut dyn FnMut(&'static str, &str));
+}
+
+tokio::task_local! {
+    static CURRENT: Arc<dyn LogContext>;
+}
+
+/// Does work whose log lines carry this context.
+pub fn in_context<F: Future>(
+    context: Arc<dyn LogContext>,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    CURRENT.scope(context, work)
+}
+
+/// The context to take along into a task of its own.
+pub(super) fn current() -> Option<Arc<dyn LogContext>> {
+    CURRENT.try_with(Arc::clone).ok()
+}
+
+/// Lines of another format with the context behind their own fields.
+pub(super) struct InContext<F> {
+    format: F,
+    write: fn(&mut String, &str, &str),
+}
+
+impl<F> InContext<F> {
+    /// Of a format whose lines are JSON objects.
+    pub(super) fn json(format: F) -> Self {
+        let write = |line: &mut String, name: &str, value: &str| {
+            let value = serde_json::Value::from(value);
+            // The object is opened again, which the format had closed.
+            if line.ends_with('}') {
+                line.truncate(line.len().saturating_sub(1));
+                line.push_str(&format!(",\"{name}\":{value}}}"));
+            }
+        };
+        Self { format, write }
+    }
+
+    /// Of a format for people.
+    pub(super) fn text(format: F) -> Self {
+        let write = |line: &mut String, name: &str, value: &str| {
+            line.push_str(&format!(" {name}={value:?}"));
+        };
+        Self { format, write }
+    }
+}
+
+impl<S, N, F> FormatEvent<S, N> for InContext<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(current) = current() else {
+            return self.format.format_event(context, writer, event);
+        };
+        let mut line = String::with_capacity(512);
+        let inner = Writer::new(&mut line);
+        self.format.format_event(context, inner, event)?;
+        line.truncate(line.trim_end().len());
+        let own = event.metadata().fields();
+        current.tell(&mut |name, value| {
+            // What the line itself says is nearer.
+            if own.field(name).is_none() {
+                (self.write)(&mut line, name, value);
+            }
+        });
+        writeln!(writer, "{line}")
+    }
+}
