@@ -78,7 +78,6 @@ impl Traces {
         let Some(address) = config.destination() else {
             return Ok(None);
         };
-        describe();
         let resource = Resource::builder()
             .with_service_name(config.service_name.clone())
             .with_attribute(opentelemetry::KeyValue::new(
@@ -128,21 +127,6 @@ impl Traces {
             tracing::warn!("the last spans were not sent in time");
         }
     }
-}
-
-fn describe() {
-    // What is described before there is a collection is lost.
-    drop(super::Metrics::start());
-    metrics::describe_counter!(
-        "aegis_traces_sent_total",
-        metrics::Unit::Count,
-        "Spans that a collector took"
-    );
-    metrics::describe_counter!(
-        "aegis_traces_dropped_total",
-        metrics::Unit::Count,
-        "Spans that found no room in the queue, or could not be sent"
-    );
 }
 
 struct Sender {

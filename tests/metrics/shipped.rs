@@ -175,9 +175,7 @@ fn every_alert_is_about_metrics_that_are_exported_and_says_what_to_do() {
 #[test]
 fn every_alert_has_its_place_in_the_runbook() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md");
-    let Ok(runbook) = std::fs::read_to_string(path) else {
-        return;
-    };
+    let runbook = std::fs::read_to_string(path).unwrap();
     let anchor = |heading: &str| -> String {
         let heading = heading.trim().to_lowercase().replace(' ', "-");
         heading

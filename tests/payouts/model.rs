@@ -227,7 +227,7 @@ impl Psp for ModelPsp {
     }
 
     async fn disputes_of(&self, _: &str) -> Result<Vec<Dispute>, PspError> {
-        unimplemented!("payouts have no disputes")
+        Err(silence())
     }
 
     fn signature_header(&self) -> &'static str {

@@ -402,4 +402,15 @@ pub const METRICS: &[Metric] = &[
         &["pool"],
         "Seconds that it took to get a connection of the pool `api`, tried every 5 s; one that was not to be had counts with the time that one waited.",
     ),
+    // Traces.
+    counter(
+        "aegis_traces_sent_total",
+        &[],
+        "Spans that the collector took.",
+    ),
+    counter(
+        "aegis_traces_dropped_total",
+        &["reason"],
+        "Spans that were given up: `queue_full` where they found no room, `not_sent` where the collector did not take them.",
+    ),
 ];
