@@ -147,7 +147,10 @@ impl<'m> Books<'m> {
         let paid_back = (-purses.owed).min(sum).max(0);
         purses.owed += paid_back;
         let held = match self.merchants[merchant].reserve {
-            Some(reserve) => share((sum - paid_back).max(0), reserve.basis_points, 10_000),
+            // A part of all that came in, as far as debts leave anything.
+            Some(reserve) => {
+                share(sum.max(0), reserve.basis_points, 10_000).min((sum - paid_back).max(0))
+            }
             None => 0,
         };
         purses.reserve += held;
