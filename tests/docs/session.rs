@@ -135,14 +135,22 @@ impl Session {
     }
 }
 
-/// A line that ends in `# exit code N` has to end with that one.
+/// A line that ends in `# exit code N` has to end with that one, with `# exit code N or M` with one of
+/// the two.
 fn with_exit_codes(text: &str) -> String {
     let lines = text
         .lines()
         .map(|line| match line.split_once("# exit code ") {
             Some((command, code)) => {
-                let code = code.split(|c: char| !c.is_ascii_digit()).next().unwrap();
-                format!("code=0; {command} || code=$?; test $code -eq {code}\n")
+                let is_end = |c: char| !c.is_ascii_digit();
+                let codes = code
+                    .split(" or ")
+                    .map(|code| code.split(is_end).next().unwrap());
+                let codes: Vec<&str> = codes.filter(|code| !code.is_empty()).collect();
+                let codes = codes.join("|");
+                format!(
+                    "code=0; {command} || code=$?; case $code in {codes}) ;; *) false ;; esac\n"
+                )
             }
             None => format!("{line}\n"),
         });

@@ -45,10 +45,16 @@ impl Books {
     /// Empty books.
     #[must_use]
     pub fn new(fees: Fees) -> Self {
+        Self::numbered_after(1_000, fees)
+    }
+
+    /// Empty books whose numbers come after `last_id`.
+    #[must_use]
+    pub fn numbered_after(last_id: u64, fees: Fees) -> Self {
         Self {
             fees,
             journal: Journal::default(),
-            last_id: 1_000,
+            last_id,
             payments: HashMap::new(),
             payment_ids: HashMap::new(),
             recipients: BTreeMap::new(),
