@@ -267,9 +267,10 @@ async fn conclude(
     let (outcome, detail) = answer.outcome();
     let detail = detail.as_deref();
     let is_first = payouts::end_attempt(conn, ledger.id, id, number, outcome, detail, now).await?;
-    // Asked before whatever happened since: that the PSP did not know it then says nothing now.
+    // Asked before whatever happened since: that the PSP did not know it then, or did not answer, says
+    // nothing now.
     let is_stale = payout.attempts != number || payout.status != call.payout.status;
-    if is_stale && matches!(answer, Answer::Asked(Ok(Lookup::NotKnown))) {
+    if is_stale && matches!(answer, Answer::Asked(Ok(Lookup::NotKnown) | Err(_))) {
         return Ok(payout);
     }
     let Some(mut news) = answer.news(&payout, options, is_first, now) else {

@@ -302,8 +302,11 @@ impl Answer {
                 return Some(news);
             }
             Self::Listed(Ok(_)) => {
-                // One that is being sent by now may be there a moment later.
-                if refund.sending_since.is_some() {
+                let is_stale =
+                    refund.status != call.refund.status || refund.attempts != call.refund.attempts;
+                // One that is being sent by now may be there a moment later, and a list from before
+                // whatever happened since says nothing now.
+                if refund.sending_since.is_some() || is_stale {
                     return None;
                 }
                 let may_send = options.timing.may_send(refund, call.started_at);

@@ -369,6 +369,16 @@ impl Wallets {
         self.spendable.saturating_sub(self.floor(terms)).max(0)
     }
 
+    /// Whether what the merchant bears is there. What it is to owe is lent on what else the purse has,
+    /// which covers all its debts at once.
+    pub(super) fn cover(&self, terms: &ReversalTerms, borne: &Borne) -> bool {
+        let lent_on = match borne.from_owed > 0 {
+            true => borne.merchant().saturating_add(self.debt),
+            false => borne.merchant(),
+        };
+        lent_on <= self.room(terms)
+    }
+
     fn floor(&self, terms: &ReversalTerms) -> i64 {
         let by_terms = terms.below_zero_max().saturating_neg();
         self.floor.map_or(by_terms, |floor| floor.max(by_terms))

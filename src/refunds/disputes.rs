@@ -7,6 +7,8 @@
 //! | new, open | lost | the chargeback is booked |
 //! | won, lost | open, or the same | nothing |
 //! | won, lost | the other | a discrepancy |
+//! | new | in a state that is none of these, such as `archived` | nothing |
+//! | open | the same | a discrepancy |
 //! | any | another sum or currency than can be, or words that are new | a discrepancy |
 
 use sqlx::PgConnection;
@@ -54,6 +56,11 @@ pub async fn apply_dispute(
         (Some(DisputeState::Won | DisputeState::Lost), _) => return Ok(Applied::Ignored),
         (_, Some(true)) => DisputeState::Lost,
         (_, Some(false)) => DisputeState::Won,
+        // A word that is new says neither that it is open nor how it ended.
+        (Some(DisputeState::Open), None) if is_other(&said.status) => {
+            return case.disagree_on(conn, Class::Status, said).await;
+        }
+        (None, None) if is_other(&said.status) => return Ok(Applied::Ignored),
         (Some(DisputeState::Open), None) => return Ok(Applied::Ignored),
         (None, None) => DisputeState::Open,
     };
@@ -93,6 +100,10 @@ pub async fn apply_dispute(
     let is_news = before.is_some() || state != DisputeState::Won;
     case.write_payment(conn, is_news.then_some(event)).await?;
     Ok(Applied::Done)
+}
+
+fn is_other(status: &DisputeStatus) -> bool {
+    matches!(status, DisputeStatus::Other(_))
 }
 
 /// What can't be, whatever came before.

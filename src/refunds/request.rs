@@ -82,8 +82,7 @@ pub async fn request(
     let (terms, wallets) = (*case.terms.refund(), case.lock_wallets(conn).await?);
     let mut refund = draft(&case, new, amount);
     refund.borne = case.borne(&terms, amount, &wallets)?;
-    // What is owed is covered by what else is pending, or it is not lent.
-    if refund.borne.merchant() > wallets.room(&terms) {
+    if !wallets.cover(&terms, &refund.borne) {
         return Ok(short_of_funds(&case, &refund, &wallets));
     }
     let posting = case.take(&refund, "requested", house::refunds_in_transit());

@@ -333,3 +333,21 @@ async fn one_whose_last_webhook_is_lost_is_asked_about() {
         scene.assert_same_books().await;
     }
 }
+
+#[tokio::test]
+async fn a_state_without_a_meaning_opens_no_dispute_and_is_shouted_about_for_one_that_is_open() {
+    let scene = Scene::new().await;
+    let payment = scene.paid("p", AMOUNT).await;
+    let archived = |id| Dispute {
+        status: DisputeStatus::from_word("archived"),
+        ..said(&payment, id, None, None)
+    };
+    let old = scene.hear_dispute(&payment, &archived("1")).await.unwrap();
+    assert_eq!(old, Applied::Ignored);
+    assert_eq!(scene.status(&payment).await, PaymentStatus::Succeeded);
+    let open = said(&payment, "2", None, None);
+    scene.hear_dispute(&payment, &open).await.unwrap();
+    let heard = scene.hear_dispute(&payment, &archived("2")).await.unwrap();
+    assert_eq!(heard, Applied::Discrepancy);
+    assert_eq!(scene.discrepancies().await, ["status"]);
+}

@@ -115,6 +115,31 @@ async fn a_refund_leaves_in_pending_what_other_periods_are_settled_with() {
 }
 
 #[tokio::test]
+async fn what_is_lent_is_covered_together_with_all_that_is_owed_already() {
+    let scene = Scene::under(&terms("kept", 0, "kept", 0)).await;
+    scene.paid("other", 3 * FEE).await;
+    let other = scene.of_acme(Purse::Pending).await;
+    let mut lent = 0;
+    loop {
+        let payment = scene.paid(&format!("p{lent}"), AMOUNT).await;
+        match scene.ask(&new(&payment, &format!("k{lent}"), None)).await {
+            Requested::Now(_) => lent += 1,
+            Requested::Rejected { code, .. } => {
+                assert_eq!(code, "insufficient_funds");
+                break;
+            }
+            Requested::Before(_) => panic!("the key is new"),
+        }
+    }
+    assert_eq!(
+        lent,
+        other / FEE,
+        "as often as the other payment's part covers a fee"
+    );
+    scene.assert_sound().await;
+}
+
+#[tokio::test]
 async fn chargebacks_terms_let_no_refund_fall() {
     let scene = Scene::under(&terms("kept", 0, "kept", 1_000_000)).await;
     let payment = scene.paid("p", AMOUNT).await;

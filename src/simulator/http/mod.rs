@@ -164,8 +164,8 @@ impl Simulator {
         let now = OffsetDateTime::now_utc();
         // A provider never gives a number twice, and neither does one that is started again: events
         // of the same number would be taken for repeats.
-        let millis = now.unix_timestamp_nanos() / 1_000_000;
-        let mut books = Books::numbered_after(u64::try_from(millis).unwrap_or(1_000), options.fees);
+        let micros = now.unix_timestamp_nanos() / 1_000;
+        let mut books = Books::numbered_after(u64::try_from(micros).unwrap_or(1_000), options.fees);
         for &(currency, amount) in &options.balances {
             let begun = books.top_up(amount, currency, now);
             begun.map_err(|no| SimulatorError::Balance {
