@@ -8,7 +8,7 @@ use super::ApiState;
 use super::body::JsonBody;
 use super::caller::{Caller, Scope};
 use super::extract::IdSegment;
-use super::fields::Wrong;
+use super::fields::{Wrong, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -135,7 +135,7 @@ async fn named(state: &ApiState, id: &str, ledger: Option<&str>) -> Result<Lette
         Err(_) => None,
     };
     found.ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(id);
         let within = ledger.map_or_else(String::new, |ledger| format!(" in ledger {ledger}"));
         let detail = format!("There is no dead letter {shown}{within}.");
         Problem::new(kinds::DEAD_LETTER_NOT_FOUND, detail)

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use super::ApiState;
+use super::fields::shown;
 use super::kinds;
 use super::problem::Problem;
 use super::request::{Context, IDEMPOTENCY_KEY};
@@ -55,7 +56,7 @@ impl FromRequestParts<ApiState> for MerchantSegment {
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
         let name = path_segment(parts, state, "merchant").await?;
         let missing = |_| {
-            let shown: String = name.chars().take(64).collect();
+            let shown = shown(&name);
             let detail = format!("There is no merchant {shown}.");
             Problem::new(kinds::MERCHANT_NOT_FOUND, detail)
         };

@@ -11,7 +11,7 @@ use super::ApiState;
 use super::body::JsonBody;
 use super::caller::Caller;
 use super::extract::{IdSegment, InContext, InLedger, Key};
-use super::fields::{Object, Wrong};
+use super::fields::{Object, Wrong, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -176,7 +176,7 @@ async fn named(state: &ApiState, ledger: &Ledger, id: &str) -> Result<Payout, Pr
         Err(_) => None,
     };
     found.ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(id);
         let detail = format!("There is no payout {shown} in ledger {}.", ledger.name);
         Problem::new(kinds::PAYOUT_NOT_FOUND, detail)
     })

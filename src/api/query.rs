@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use time::OffsetDateTime;
 
 use super::ApiState;
-use super::fields::{Problems, Wrong};
+use super::fields::{Problems, Wrong, shown};
 use super::problem::Problem;
 use super::schema::Page;
 use super::values::{self, Time};
@@ -123,7 +123,7 @@ impl Params {
                 let known = self.known.join(", ");
                 format!("is not a parameter here: leave it out, the parameters are {known}")
             };
-            let shown: String = name.chars().take(64).collect();
+            let shown = shown(&name);
             self.problems.add(shown, Wrong::new(problem));
         }
         self.problems.into_problem().map_or(Ok(()), Err)

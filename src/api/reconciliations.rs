@@ -12,7 +12,7 @@ use super::ApiState;
 use super::body::JsonBody;
 use super::caller::Caller;
 use super::extract::{IdSegment, InLedger};
-use super::fields::{Object, Wrong};
+use super::fields::{Object, Wrong, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -233,10 +233,6 @@ pub(super) async fn list(
     let now = OffsetDateTime::now_utc();
     let page = Page::cut(rows, limit, |last| last.id);
     respond::ok(&page.map(|it: Discrepancy| DiscrepancyView::new(&ledger, &it, now)))
-}
-
-fn shown(id: &str) -> String {
-    id.chars().take(64).collect()
 }
 
 fn number(id: &str) -> Result<i64, Problem> {

@@ -9,7 +9,7 @@ use super::ApiState;
 use super::body::JsonBody;
 use super::caller::Caller;
 use super::extract::{IdSegment, InContext, InLedger, Key};
-use super::fields::Object;
+use super::fields::{Object, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -83,7 +83,7 @@ async fn payment(state: &ApiState, ledger: &Ledger, id: &str) -> Result<Payment,
         Err(_) => None,
     };
     found.ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(id);
         let detail = format!("There is no payment {shown} in ledger {}.", ledger.name);
         Problem::new(kinds::PAYMENT_NOT_FOUND, detail)
     })
@@ -144,7 +144,7 @@ async fn named(state: &ApiState, ledger: &Ledger, id: &str) -> Result<Refund, Pr
         Err(_) => None,
     };
     found.ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(id);
         let detail = format!("There is no refund {shown} in ledger {}.", ledger.name);
         Problem::new(kinds::REFUND_NOT_FOUND, detail)
     })

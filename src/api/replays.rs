@@ -11,7 +11,7 @@ use super::ApiState;
 use super::body::JsonBody;
 use super::caller::{Caller, Scope};
 use super::extract::{IdSegment, Key};
-use super::fields::{Object, Problems, Wrong};
+use super::fields::{Object, Problems, Wrong, shown};
 use super::kinds::{self, Kind};
 use super::problem::{Problem, bus_unavailable};
 use super::query::Params;
@@ -245,7 +245,7 @@ async fn named(state: &ApiState, id: &str, ledger: Option<&str>) -> Result<Accou
         Err(_) => None,
     };
     found.ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(id);
         let detail = format!("There is no replay {shown} here.");
         Problem::new(kinds::REPLAY_NOT_FOUND, detail)
     })

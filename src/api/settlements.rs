@@ -14,7 +14,7 @@ use super::ApiState;
 use super::body::JsonBody;
 use super::caller::Caller;
 use super::extract::{IdSegment, InLedger};
-use super::fields::Wrong;
+use super::fields::{Wrong, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -241,7 +241,7 @@ pub(super) async fn show(
         Err(_) => None,
     };
     let settlement = found.ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(&id);
         let detail = format!("There is no settlement {shown} in ledger {}.", ledger.name);
         Problem::new(kinds::SETTLEMENT_NOT_FOUND, detail)
     })?;

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::ApiState;
 use super::extract::{InLedger, ReferenceSegment};
-use super::fields::Wrong;
+use super::fields::{Wrong, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -48,7 +48,7 @@ pub(super) async fn show(
         conn, &ledger, &reference, things_max
     ));
     let Some(found) = found else {
-        let shown: String = reference.chars().take(64).collect();
+        let shown = shown(&reference);
         let detail = format!("Nothing in ledger {} is known as {shown}.", ledger.name);
         return Err(Problem::new(kinds::NOTHING_FOUND, detail));
     };

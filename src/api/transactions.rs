@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::ApiState;
 use super::body::JsonBody;
 use super::extract::{IdSegment, InContext, InLedger, Key};
-use super::fields::Object;
+use super::fields::{Object, shown};
 use super::kinds;
 use super::problem::Problem;
 use super::query::Params;
@@ -82,7 +82,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     params.finish()?;
     let missing = || {
-        let shown: String = id.chars().take(64).collect();
+        let shown = shown(&id);
         let detail = format!("There is no transaction {shown} in ledger {}.", ledger.name);
         Problem::new(kinds::TRANSACTION_NOT_FOUND, detail)
     };

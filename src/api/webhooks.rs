@@ -7,6 +7,7 @@ use axum::response::Response;
 use super::ApiState;
 use super::body::RawBody;
 use super::extract::PspSegment;
+use super::fields::shown;
 use super::kinds;
 use super::problem::Problem;
 use super::respond;
@@ -31,7 +32,7 @@ pub(super) async fn receive(
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     if psp != paystack::NAME {
-        let shown: String = psp.chars().take(64).collect();
+        let shown = shown(&psp);
         let detail = format!("There is no PSP {shown} here: write {}.", paystack::NAME);
         return Err(Problem::new(kinds::PSP_NOT_FOUND, detail));
     }

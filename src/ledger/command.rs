@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::instant::whole_microseconds;
 use super::{Metadata, Rejection, RejectionCode, Transaction, WalletRef};
 
 const TEXT_CHARS_MAX: usize = 255;
@@ -115,11 +116,6 @@ impl Kind {
             .into_iter()
             .find(|kind| kind.as_str() == name)
     }
-}
-
-/// The precision that the database keeps.
-fn whole_microseconds(time: OffsetDateTime) -> OffsetDateTime {
-    time.replace_microsecond(time.microsecond()).unwrap_or(time)
 }
 
 /// What may stand beside the legs of a command.

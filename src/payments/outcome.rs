@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{Options, PaymentError, news};
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
-use crate::ledger::{Currency, Details, Ledger};
+use crate::ledger::{Currency, Details, Ledger, whole_microseconds};
 use crate::merchant::{MerchantId, Purse, house};
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::payments::{self, Payment, PaymentStatus, Success};
@@ -369,10 +369,7 @@ impl<'a> Batch<'a> {
 fn paid_at(payment: &Payment, said: Option<OffsetDateTime>, now: OffsetDateTime) -> OffsetDateTime {
     let latest = now.max(payment.created_at);
     let paid_at = said.unwrap_or(latest).clamp(payment.created_at, latest);
-    let paid_at = paid_at.to_offset(UtcOffset::UTC);
-    // As the database keeps it.
-    let whole = paid_at.microsecond().saturating_mul(1_000);
-    paid_at.replace_nanosecond(whole).unwrap_or(paid_at)
+    whole_microseconds(paid_at.to_offset(UtcOffset::UTC))
 }
 
 /// The period that takes in what comes as one closes.

@@ -13,9 +13,8 @@ use uuid::Uuid;
 
 use super::apply::{News, apply};
 use super::state::Learned;
-use super::timing::{later, whole};
 use super::{AttemptKind, Options, Outcome, Payout, PayoutError};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, later, whole_microseconds};
 use crate::merchant::MerchantStatus;
 use crate::postgres::payouts::Doubt;
 use crate::postgres::{atomically, merchants, payouts};
@@ -82,7 +81,7 @@ pub(super) async fn begin(
     asked: Option<AttemptKind>,
     now: OffsetDateTime,
 ) -> Result<Begun, PayoutError> {
-    let now = whole(now);
+    let now = whole_microseconds(now);
     let is_due = payout.next_attempt_at.is_some_and(|due| due <= now);
     if is_due {
         payout = give_up_lost(conn, options, ledger, payout, now).await?;

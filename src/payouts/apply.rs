@@ -9,10 +9,9 @@ use uuid::Uuid;
 use super::amiss::disagree;
 use super::request::details;
 use super::state::{Decision, Known, Learned, Movement, Next, decide};
-use super::timing::{later, whole};
 use super::{Doubt, Options, Payout, PayoutError, Resolution, tell};
 use crate::engine::{Posting, post_own};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, later, whole_microseconds};
 use crate::merchant::{Purse, house};
 use crate::postgres::payouts;
 use crate::psp::Transfer;
@@ -108,7 +107,7 @@ pub(super) async fn apply(
     news: &News<'_>,
     now: OffsetDateTime,
 ) -> Result<(Payout, Applied), PayoutError> {
-    let now = whole(now);
+    let now = whole_microseconds(now);
     let known = Known {
         status: before.status,
         amount: before.amount,
@@ -192,8 +191,8 @@ fn take_in(
             if changes || decision.next == Next::Afresh {
                 payout.waits = 0;
             }
-            let timing = &options.timing;
-            let wait = timing.wait(&options.schedule, payout.waits, news.retry_after);
+            let (poll, asked_for) = (options.timing.poll, news.retry_after);
+            let wait = options.schedule.wait_or(poll, payout.waits, asked_for);
             payout.waits = payout.waits.saturating_add(1);
             payout.next_attempt_at = Some(later(now, wait));
         }

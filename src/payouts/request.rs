@@ -5,11 +5,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::timing::whole;
 use super::{NewPayout, Options, Payout, PayoutError, PayoutStatus, Requested, tell};
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
-use crate::ledger::{Details, Ledger, RejectionCode, WalletStatus};
+use crate::ledger::{Details, Ledger, RejectionCode, WalletStatus, whole_microseconds};
 use crate::merchant::{AgreedTerms, MerchantStatus, Purse, house};
 use crate::postgres::psp_references::{self, SubjectKind};
 use crate::postgres::{merchants, payouts};
@@ -32,7 +31,7 @@ pub async fn request(
     new: &NewPayout,
     now: OffsetDateTime,
 ) -> Result<Requested, PayoutError> {
-    let (hash, now) = (fingerprint(new), whole(now));
+    let (hash, now) = (fingerprint(new), whole_microseconds(now));
     if let Some(before) = payouts::by_key(conn, ledger.id, new.key.as_str()).await? {
         return same_or_reused(conn, ledger, new, before, &hash).await;
     }

@@ -8,9 +8,8 @@ use uuid::Uuid;
 use super::advance::{give_up_lost, is_being_sent, lock};
 use super::apply::{News, apply};
 use super::state::Learned;
-use super::timing::whole;
 use super::{Options, Payout, PayoutError, PayoutStatus, Resolution};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, whole_microseconds};
 use crate::postgres::atomically;
 use crate::postgres::audit::{self, Actor, Deed};
 
@@ -105,7 +104,7 @@ pub async fn resolve(
 ) -> Result<Resolved, PayoutError> {
     let word = Resolution {
         by: actor.name.clone(),
-        at: whole(now),
+        at: whole_microseconds(now),
         reason: reason.to_owned(),
     };
     atomically!(pool, |conn| decide(

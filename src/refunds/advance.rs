@@ -15,10 +15,10 @@ use super::apply::News;
 use super::case::{Case, news as event};
 use super::listed::Listed;
 use super::state::Learned;
-use super::timing::{Step, later, whole};
+use super::timing::Step;
 use super::{Options, Refund, RefundError, RefundStatus};
 use crate::event::EventType;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, later, whole_microseconds};
 use crate::postgres::payments::Payment;
 use crate::postgres::refunds::lookups;
 use crate::postgres::{atomically, outbox, payments, refunds};
@@ -115,7 +115,7 @@ pub(super) async fn begin(
     asked: bool,
     now: OffsetDateTime,
 ) -> Result<Begun, RefundError> {
-    let (now, before) = (whole(now), refund.status);
+    let (now, before) = (whole_microseconds(now), refund.status);
     let is_due = refund.next_attempt_at.is_some_and(|due| due <= now);
     let is_being_sent = refund.sending_since.is_some() && !is_due;
     if !refund.status.is_open() || is_being_sent || !(is_due || asked) {

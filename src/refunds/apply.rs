@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 
 use super::case::{Case, changed};
 use super::state::{Decision, Known, Learned, Movement, Next, decide};
-use super::timing::later;
 use super::{Applied, Refund, RefundError, Resolution};
 use crate::event::EventType;
+use crate::ledger::later;
 use crate::merchant::house;
 use crate::postgres::discrepancies::{Finding, Sum};
 use crate::postgres::refunds;
@@ -143,9 +143,8 @@ impl Case<'_> {
                     refund.waits = 0;
                 }
                 let options = self.options;
-                let wait = options
-                    .timing
-                    .wait(&options.schedule, refund.waits, news.retry_after);
+                let (poll, asked_for) = (options.timing.poll, news.retry_after);
+                let wait = options.schedule.wait_or(poll, refund.waits, asked_for);
                 refund.waits = refund.waits.saturating_add(1);
                 refund.next_attempt_at = Some(later(self.now, wait));
             }

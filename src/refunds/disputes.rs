@@ -16,10 +16,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case::Case;
-use super::timing::{later, whole};
 use super::{Applied, Options, Origin, Refund, RefundError};
 use crate::event::EventType;
-use crate::ledger::{Currency, Ledger};
+use crate::ledger::{Currency, Ledger, later, whole_microseconds};
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::refunds::disputes::{self, Dispute, DisputeState};
 use crate::postgres::refunds::lookups;
@@ -39,7 +38,7 @@ pub async fn apply_dispute(
     said: &psp::Dispute,
     now: OffsetDateTime,
 ) -> Result<Applied, RefundError> {
-    let mut case = Case::open(conn, options, ledger, payment_id, whole(now)).await?;
+    let mut case = Case::open(conn, options, ledger, payment_id, whole_microseconds(now)).await?;
     if !case.payment.status.is_paid() {
         return Err(RefundError::NotPaid(payment_id));
     }

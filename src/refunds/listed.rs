@@ -19,10 +19,9 @@ use uuid::Uuid;
 
 use super::apply::News;
 use super::case::{Case, changed};
-use super::timing::{later, whole};
 use super::{Applied, Options, Origin, Refund, RefundError, RefundStatus, apply_dispute};
 use crate::event::EventType;
-use crate::ledger::{Currency, Ledger};
+use crate::ledger::{Currency, Ledger, later, whole_microseconds};
 use crate::merchant::house;
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::refunds::disputes;
@@ -44,7 +43,7 @@ pub async fn apply_refund(
     said: &psp::Refund,
     now: OffsetDateTime,
 ) -> Result<Applied, RefundError> {
-    let mut case = Case::open(conn, options, ledger, payment_id, whole(now)).await?;
+    let mut case = Case::open(conn, options, ledger, payment_id, whole_microseconds(now)).await?;
     if !case.payment.status.is_paid() {
         return Err(RefundError::NotPaid(payment_id));
     }
@@ -67,7 +66,7 @@ pub async fn look_up<P: Psp>(
     psp: &P,
     now: OffsetDateTime,
 ) -> Result<bool, RefundError> {
-    let now = whole(now);
+    let now = whole_microseconds(now);
     let lease_until = later(now, options.timing.lease);
     let name = &options.psp_name;
     let taken: Result<_, RefundError> =
@@ -82,7 +81,9 @@ pub async fn look_up<P: Psp>(
         Ok(lists) => atomically!(pool, |conn| read(conn, options, &lookup, lists, now)),
         Err(error) => Err(error.clone().into()),
     };
-    let wait = options.timing.wait(&options.schedule, lookup.waits, None);
+    let wait = options
+        .schedule
+        .wait_or(options.timing.poll, lookup.waits, None);
     let again = Some(later(now, wait));
     let (next, told) = match done {
         Ok(Again::Never) => (None, None),

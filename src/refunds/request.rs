@@ -6,10 +6,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case::{Case, Wallets};
-use super::timing::whole;
 use super::{NewRefund, Options, Refund, RefundError, RefundStatus, Requested};
 use crate::event::EventType;
-use crate::ledger::{Ledger, RejectionCode};
+use crate::ledger::{Ledger, RejectionCode, whole_microseconds};
 use crate::merchant::house;
 use crate::postgres::payments::PaymentStatus;
 use crate::postgres::refunds::{self, Asked, Origin};
@@ -47,7 +46,7 @@ pub async fn request(
     new: &NewRefund,
     now: OffsetDateTime,
 ) -> Result<Requested, RefundError> {
-    let (hash, now) = (fingerprint(new), whole(now));
+    let (hash, now) = (fingerprint(new), whole_microseconds(now));
     if let Some((before, of)) = refunds::by_key(conn, ledger.id, new.key.as_str()).await? {
         return Ok(same_or_reused(new, before, of == hash));
     }

@@ -9,9 +9,8 @@ use super::advance::give_up_lost;
 use super::apply::News;
 use super::case::Case;
 use super::state::Learned;
-use super::timing::whole;
 use super::{Options, Refund, RefundError, RefundStatus, Resolution};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, whole_microseconds};
 use crate::postgres::audit::{self, Actor, Deed};
 use crate::postgres::{atomically, refunds};
 
@@ -100,7 +99,7 @@ pub async fn resolve(
 ) -> Result<Resolved, RefundError> {
     let word = Resolution {
         by: actor.name.clone(),
-        at: whole(now),
+        at: whole_microseconds(now),
         reason: reason.to_owned(),
     };
     atomically!(pool, |conn| decide(

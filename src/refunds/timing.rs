@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::ledger::later;
 use crate::postgres::refunds::{Refund, RefundStatus};
-use crate::resilience::backoff::Schedule;
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,29 +73,4 @@ impl Timing {
             .doubtful_until
             .is_none_or(|until| asked_at >= later(until, self.settling))
     }
-
-    /// The wait after so many of them; at least so long as the PSP asked for.
-    #[must_use]
-    pub fn wait(&self, schedule: &Schedule, waits: i32, asked_for: Option<Duration>) -> Duration {
-        let failures = u32::try_from(waits).unwrap_or(0).saturating_add(1);
-        let wait = schedule.delay_after(failures).unwrap_or(self.poll);
-        wait.max(asked_for.unwrap_or_default()).min(WAIT_MAX)
-    }
-}
-
-/// No PSP is waited for longer, whatever it asks for.
-const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
-
-/// The time so much later; the last one there is where the calendar ends.
-pub(super) fn later(time: OffsetDateTime, by: Duration) -> OffsetDateTime {
-    time::Duration::try_from(by)
-        .ok()
-        .and_then(|by| time.checked_add(by))
-        .map_or(time, whole)
-}
-
-/// The time as PostgreSQL keeps it, in microseconds.
-pub(super) fn whole(time: OffsetDateTime) -> OffsetDateTime {
-    let micros = time.microsecond().saturating_mul(1_000);
-    time.replace_nanosecond(micros).unwrap_or(time)
 }

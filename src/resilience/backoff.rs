@@ -74,6 +74,20 @@ impl Schedule {
         }
     }
 
+    /// The wait before the next question to somebody outside after so many waits: by the schedule,
+    /// and `poll` without end once that is over. At least as long as was asked for, and at most a day,
+    /// whatever was.
+    #[must_use]
+    pub fn wait_or(&self, poll: Duration, waits: i32, asked_for: Option<Duration>) -> Duration {
+        let failures = u32::try_from(waits).unwrap_or(0).saturating_add(1);
+        let wait = self.delay_after(failures).unwrap_or(poll);
+        wait.max(asked_for.unwrap_or_default())
+            .min(Self::ASKED_FOR_MAX)
+    }
+
+    /// Nobody outside is waited for longer, whatever they ask for.
+    const ASKED_FOR_MAX: Duration = Duration::from_secs(24 * 3_600);
+
     /// How many failures in a row are followed by a wait; one more is the last.
     #[must_use]
     pub const fn waits(&self) -> u32 {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Brought, Options, SettlementError, Split, Standing, split};
 use crate::engine::{Posting, post_own};
 use crate::event::EventType;
-use crate::ledger::{Currency, Details, Ledger};
+use crate::ledger::{Currency, Details, Ledger, whole_microseconds};
 use crate::merchant::{AgreedTerms, MerchantId, Purse};
 use crate::postgres::outbox::{self, News};
 use crate::postgres::settlements::{self, Due, Part, Reserve, Settlement};
@@ -50,8 +50,7 @@ pub async fn settle(
     settled_by: &str,
     now: OffsetDateTime,
 ) -> Result<Option<Settlement>, SettlementError> {
-    // As the database keeps it, so that what is told now is what is read later.
-    let now = now.replace_microsecond(now.microsecond()).unwrap_or(now);
+    let now = whole_microseconds(now);
     atomically!(pool, |conn| within(
         conn, options, ledger, due, at, settled_by, now
     ))
