@@ -68,23 +68,52 @@ pub enum EventError {
     #[error("header {0} is missing")]
     HeaderMissing(&'static str),
     /// A header is there, and its value does not say what it must.
-    #[error("header {header} has the value {value:?}")]
+    #[error("header {header} is not {expected}")]
     HeaderInvalid {
         /// The header's name.
         header: &'static str,
-        /// Its value, with what is not UTF-8 replaced.
-        value: String,
+        /// What it must say.
+        expected: &'static str,
     },
     /// An event type that this version does not know: to be skipped.
-    #[error("unknown event type {0:?}")]
+    #[error("{}", unknown_type(.0))]
     UnknownType(String),
-    /// The data is not the JSON that its type promises.
+    /// The data is not the JSON that its type promises: what is wrong with it, see [`crate::json`].
     #[error("the data is not what the event type promises: {0}")]
-    Data(#[from] serde_json::Error),
+    Data(String),
     /// A dead letter says base64 and its original is not.
     #[error("the dead letter's original is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
 }
+
+impl From<serde_json::Error> for EventError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Data(crate::json::problem(&error))
+    }
+}
+
+/// Names a type that has the form of ours: a later version may know it. Anything else may hold
+/// anything.
+fn unknown_type(name: &str) -> String {
+    let word = |c: char| matches!(c, 'a'..='z' | '.' | '_');
+    let version = name.rsplit_once(".v").filter(|(_, number)| {
+        (1..=3).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit())
+    });
+    let words = version.map_or(name, |(words, _)| words);
+    let is_ours = words
+        .strip_prefix("aegis.")
+        .is_some_and(|rest| rest.len() <= TYPE_BYTES_MAX && rest.chars().all(word));
+    match is_ours {
+        true => format!("unknown event type {name:?}"),
+        false => format!(
+            "unknown event type of {} bytes, none of aegis.*",
+            name.len()
+        ),
+    }
+}
+
+/// Longer than any type's name.
+const TYPE_BYTES_MAX: usize = 64;
 
 /// The types, their names on the wire, and what they tell.
 macro_rules! event_types {
@@ -309,21 +338,21 @@ impl Envelope {
     pub fn from_headers(headers: &[(String, Vec<u8>)]) -> Result<Self, EventError> {
         let spec_version = required(headers, header::SPEC_VERSION)?;
         if spec_version != SPEC_VERSION {
-            return Err(invalid(header::SPEC_VERSION, spec_version.as_bytes()));
+            return Err(invalid(header::SPEC_VERSION, SPEC_VERSION));
         }
         let content_type = required(headers, header::CONTENT_TYPE)?;
         // Parameters such as a charset are allowed behind a semicolon.
         if content_type.split(';').next().map(str::trim) != Some(CONTENT_TYPE) {
-            return Err(invalid(header::CONTENT_TYPE, content_type.as_bytes()));
+            return Err(invalid(header::CONTENT_TYPE, CONTENT_TYPE));
         }
         let id = required(headers, header::ID)?;
         let time = required(headers, header::TIME)?;
         Ok(Self {
-            id: Uuid::parse_str(id).map_err(|_| invalid(header::ID, id.as_bytes()))?,
+            id: Uuid::parse_str(id).map_err(|_| invalid(header::ID, "a UUID"))?,
             event_type: required(headers, header::TYPE)?.parse()?,
             source: required(headers, header::SOURCE)?.to_owned(),
             time: OffsetDateTime::parse(time, &Rfc3339)
-                .map_err(|_| invalid(header::TIME, time.as_bytes()))?
+                .map_err(|_| invalid(header::TIME, "a time of RFC 3339"))?
                 .to_offset(UtcOffset::UTC),
             subject: optional(headers, header::SUBJECT)?.map(str::to_owned),
             correlation_id: optional(headers, header::CORRELATION_ID)?.map(str::to_owned),
@@ -339,7 +368,7 @@ fn optional<'h>(
     let Some((_, value)) = headers.iter().find(|(found, _)| found == name) else {
         return Ok(None);
     };
-    let text = std::str::from_utf8(value).map_err(|_| invalid(name, value))?;
+    let text = std::str::from_utf8(value).map_err(|_| invalid(name, "UTF-8"))?;
     Ok(Some(text))
 }
 
@@ -350,9 +379,8 @@ fn required<'h>(
     optional(headers, name)?.ok_or(EventError::HeaderMissing(name))
 }
 
-fn invalid(header: &'static str, value: &[u8]) -> EventError {
-    let value = String::from_utf8_lossy(value).into_owned();
-    EventError::HeaderInvalid { header, value }
+fn invalid(header: &'static str, expected: &'static str) -> EventError {
+    EventError::HeaderInvalid { header, expected }
 }
 
 /// RFC 3339 in UTC, with as many decimals as the time has.
@@ -477,6 +505,22 @@ mod tests {
         headers.push(("ce_type".into(), b"aegis.payout.sent.v9".to_vec()));
         let error = Envelope::from_headers(&headers).unwrap_err();
         assert!(matches!(error, EventError::UnknownType(name) if name == "aegis.payout.sent.v9"));
+    }
+
+    #[test]
+    fn a_type_that_is_none_of_ours_is_not_quoted() {
+        let told = |name: &str| EventError::UnknownType(name.to_owned()).to_string();
+        for ours in ["aegis.payout.sent.v9", "aegis.transfer.requseted"] {
+            assert_eq!(told(ours), format!("unknown event type {ours:?}"));
+        }
+        for other in [
+            "4242424242424242",
+            "card.number",
+            "aegis.4242424242424242",
+            "aegis.a b",
+        ] {
+            assert!(!told(other).contains(other), "{other}");
+        }
     }
 
     #[test]

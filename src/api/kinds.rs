@@ -73,7 +73,7 @@ kinds! {
     WALLET_EXISTS = 409 "wallet_exists" "The wallet exists with other settings";
     DEAD_LETTER_DECIDED = 409 "dead_letter_decided" "The dead letter was decided on before";
     REPLAY_RUNNING = 409 "replay_running" "A replay is at the topic";
-    RECONCILIATION_RUNNING = 409 "reconciliation_running" "Another run is at these statements";
+    RECONCILIATION_RUNNING = 409 "reconciliation_running" "A run or an approval is at these statements";
     BODY_TOO_LARGE = 413 "body_too_large" "The body is too large";
     CONTENT_TYPE_UNSUPPORTED = 415 "content_type_unsupported" "The body's type is not taken";
     FIELDS_INVALID = 422 "fields_invalid" "Fields can't be taken as they are";
@@ -98,6 +98,9 @@ kinds! {
     PAYOUT_RUN_KEY_REUSED = 422 "payout_run_key_reused" "The key belongs to another payout run";
     PAYOUT_RUN_CANCELLED = 422 "payout_run_cancelled" "The payout run was cancelled";
     APPROVER_IS_STARTER = 422 "approver_is_starter" "Whoever started a payout run can't approve of it";
+    APPROVER_UNKNOWN = 422 "approver_unknown" "Nobody can tell who wants to approve";
+    STARTER_UNKNOWN = 422 "starter_unknown" "Nobody can tell who started the payout run";
+    PROPOSER_UNKNOWN = 422 "proposer_unknown" "Nobody can tell who proposed how it is resolved";
     APPROVAL_NEEDED = 422 "approval_needed" "The payout run waits for approval";
     NOTHING_TO_CANCEL = 422 "nothing_to_cancel" "All payouts of the run are requested";
     NOTHING_DUE = 422 "nothing_due" "No payout is due";
@@ -108,6 +111,7 @@ kinds! {
     STATEMENT_UNUSABLE = 422 "statement_unusable" "The statement can't be used";
     DISCREPANCY_RESOLVED = 422 "discrepancy_resolved" "The discrepancy was resolved before";
     DISCREPANCY_NOT_PROPOSED = 422 "discrepancy_not_proposed" "Nobody proposed how it is resolved";
+    PROPOSAL_CHANGED = 422 "proposal_changed" "Another proposal waits than the one that was seen";
     SECOND_PERSON_NEEDED = 422 "second_person_needed" "Somebody else has to approve";
     OVERLOADED = 429 "overloaded" "Too many requests wait";
     INTERNAL = 500 "internal" "An error of the server";

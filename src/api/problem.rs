@@ -147,7 +147,14 @@ impl From<PostError> for Problem {
                 "This instance is stopping. Nothing took effect; send it again.",
             )
             .retry_after(1),
-            PostError::Database(_) | PostError::Event(_) => return Self::internal(cause),
+            // Work within a transaction of its own has it as it came, whatever kind it is of.
+            PostError::Database(error) => match classify(&error) {
+                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
+                Failure::Conflict => contended(),
+                Failure::Exhausted => database_exhausted(),
+                Failure::Unique | Failure::Permanent => return Self::internal(cause),
+            },
+            PostError::Event(_) => return Self::internal(cause),
         };
         problem.caused_by(cause)
     }
@@ -158,13 +165,6 @@ impl From<PayoutError> for Problem {
         let told = error.to_string();
         match error {
             PayoutError::Database(error) => error.into(),
-            PayoutError::Post(PostError::Database(error)) => match classify(&error) {
-                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
-                Failure::Conflict => contended(),
-                Failure::Exhausted => database_exhausted(),
-                Failure::Unique | Failure::Permanent => return Self::internal(told),
-            }
-            .caused_by(told),
             PayoutError::Post(error) => error.into(),
             PayoutError::NotFound(id) => {
                 Self::new(kinds::PAYOUT_NOT_FOUND, format!("There is no payout {id}."))
@@ -180,14 +180,8 @@ impl From<ReconcileError> for Problem {
         let told = error.to_string();
         match error {
             ReconcileError::Database(error) => error.into(),
-            ReconcileError::Post(PostError::Database(error)) => match classify(&error) {
-                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
-                Failure::Conflict => contended(),
-                Failure::Exhausted => database_exhausted(),
-                Failure::Unique | Failure::Permanent => return Self::internal(told),
-            }
-            .caused_by(told),
             ReconcileError::Post(error) => error.into(),
+            ReconcileError::Payout(error) => error.into(),
             ReconcileError::Unusable(_) => Self::new(kinds::STATEMENT_UNUSABLE, told),
             ReconcileError::Busy { .. } => Self::new(kinds::RECONCILIATION_RUNNING, told),
             ReconcileError::Refused {
@@ -204,13 +198,6 @@ impl From<SettlementError> for Problem {
         let told = error.to_string();
         match error {
             SettlementError::Database(error) => error.into(),
-            SettlementError::Post(PostError::Database(error)) => match classify(&error) {
-                Failure::Lost => database_unavailable("The database can't be reached. Try again."),
-                Failure::Conflict => contended(),
-                Failure::Exhausted => database_exhausted(),
-                Failure::Unique | Failure::Permanent => return Self::internal(told),
-            }
-            .caused_by(told),
             SettlementError::Post(error) => error.into(),
             SettlementError::Refused(_)
             | SettlementError::TooLarge

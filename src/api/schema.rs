@@ -499,6 +499,8 @@ pub struct ReconciliationAnswer {
     /// The run.
     #[serde(flatten)]
     pub run: ReconciliationView,
+    /// Discrepancies of this statement that are not resolved, whichever run found them.
+    pub open: i64,
     /// Lines that could not be read, the first 1,000.
     pub broken_lines: Vec<BrokenLine>,
 }
@@ -551,7 +553,10 @@ pub struct CorrectingLeg {
     pub amount: i64,
 }
 
-/// Nothing beside the path: `{}`.
+/// Which proposal is approved.
 #[derive(ToSchema)]
-#[schema(example = json!({}))]
-pub struct DiscrepancyApproveRequest {}
+#[schema(example = json!({"proposal_hash": "5b2f0c9d1e7a48366d21c0be94f8a7d3"}))]
+pub struct DiscrepancyApproveRequest {
+    /// The `hash` of the proposal that was seen.
+    pub proposal_hash: String,
+}

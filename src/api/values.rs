@@ -15,8 +15,8 @@ use crate::ledger::{
 use crate::merchant::{MerchantId, MerchantName};
 use crate::payments::{CallbackUrl, Email, PaymentReference};
 use crate::payout_runs::RunKey;
-use crate::payouts::Verdict;
 use crate::refunds::CustomerNote;
+use crate::transit::Verdict;
 
 /// A value that a field can hold.
 pub(super) trait Field<'a>: Sized {
@@ -138,22 +138,12 @@ impl<'a> Field<'a> for Minor {
 }
 
 impl<'a> Field<'a> for Verdict {
-    const FORM: &'static str = "succeeded or failed";
+    const FORM: &'static str = Self::FORM;
 
     fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
         let word = text::<Self>(raw)?;
-        Self::from_name(&word)
-            .ok_or_else(|| Wrong::new(format!("is no verdict: write {}", Self::FORM)))
-    }
-}
-
-impl<'a> Field<'a> for crate::refunds::Verdict {
-    const FORM: &'static str = "succeeded or failed";
-
-    fn read(raw: &'a RawValue) -> Result<Self, Wrong> {
-        let word = text::<Self>(raw)?;
-        Self::from_name(&word)
-            .ok_or_else(|| Wrong::new(format!("is no verdict: write {}", Self::FORM)))
+        let verdict = word.parse();
+        verdict.map_err(|_| Wrong::new(format!("is no verdict: write {}", Self::FORM)))
     }
 }
 

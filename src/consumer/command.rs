@@ -6,7 +6,9 @@ use time::OffsetDateTime;
 use super::{ConsumerError, NAME};
 use crate::engine::{PostError, Request, post_within};
 use crate::event::{Envelope, EventError, EventType, TransferRequested, brief};
-use crate::ledger::{Command, Details, LedgerName, Outcome};
+use crate::ledger::{
+    Command, Details, InvalidField, LedgerName, Outcome, RejectionCode, WalletRef,
+};
 use crate::postgres::retries::Message;
 use crate::postgres::{consumed, ledgers};
 use crate::telemetry::span;
@@ -80,7 +82,13 @@ async fn transfer(
     let outcomes = post_within(conn, &ledger, &Request::one(command), topic).await;
     let outcomes = outcomes.map_err(ConsumerError::Posting)?;
     Ok(outcomes.into_iter().find_map(|outcome| match outcome {
-        Outcome::Rejected(rejection) => Some(rejection.to_string()),
+        Outcome::Rejected(rejection) => Some(match rejection.code {
+            // Its detail quotes what stands there, and that may be anything.
+            code @ RejectionCode::CurrencyUnknown => {
+                format!("{code}: currency is not a code of ISO 4217, such as NGN")
+            }
+            _ => rejection.to_string(),
+        }),
         Outcome::Posted(_) | Outcome::Replayed(_) => None,
     }))
 }
@@ -96,13 +104,8 @@ fn read(message: &Message) -> Result<Read, String> {
         // What happened is told to others; this consumer does what it is asked to.
         _ => return Ok(Read::NotForUs),
     }
-    let ledger = envelope.ledger().ok_or_else(|| {
-        unreadable(&format!(
-            "header ce_source has the value {:?}",
-            envelope.source
-        ))
-    })?;
-    let ledger = ledger.parse().map_err(|error: String| unreadable(&error))?;
+    let ledger = envelope.ledger().and_then(|name| name.parse().ok());
+    let ledger = ledger.ok_or_else(|| unreadable(&"header ce_source is not /ledgers/<ledger>"))?;
     let asked = TransferRequested::from_json(&message.payload).map_err(|e| unreadable(&e))?;
     let command = command(asked, &envelope).map_err(|error| unreadable(&error))?;
     Ok(Read::Transfer {
@@ -111,9 +114,13 @@ fn read(message: &Message) -> Result<Read, String> {
     })
 }
 
+/// Why not, without a value: the log tells it, and a sender may have put anything anywhere.
 fn command(asked: TransferRequested, envelope: &Envelope) -> Result<Command, String> {
-    let named = |field: &'static str| move |problem: String| format!("{field} {problem}");
-    let invalid = |error: crate::ledger::InvalidField| error.to_string();
+    let invalid = |error: InvalidField| error.to_string();
+    let wallet = |field: &str, text: &str| -> Result<WalletRef, String> {
+        let read = text.parse();
+        read.map_err(|_| format!("{field} is neither a wallet's address nor its id"))
+    };
     let mut details = Details::default();
     if let Some(reference) = &asked.reference {
         details = details.with_reference(reference).map_err(invalid)?;
@@ -122,7 +129,10 @@ fn command(asked: TransferRequested, envelope: &Envelope) -> Result<Command, Str
         details = details.with_effective_at(time).map_err(invalid)?;
     }
     if let Some(metadata) = &asked.metadata {
-        details = details.with_metadata(metadata.get()).map_err(invalid)?;
+        let problem = "metadata: is not a JSON object that can be kept as it is: write one of plain \
+                       values, each name once, numbers that a double holds, not too deep or large";
+        let kept = details.with_metadata(metadata.get());
+        details = kept.map_err(|_| problem.to_owned())?;
     }
     if let Some(id) = &envelope.correlation_id {
         details = details.with_correlation_id(id).map_err(invalid)?;
@@ -133,9 +143,9 @@ fn command(asked: TransferRequested, envelope: &Envelope) -> Result<Command, Str
         asked
             .idempotency_key
             .parse()
-            .map_err(named("idempotency_key"))?,
-        asked.source.parse().map_err(named("source"))?,
-        asked.destination.parse().map_err(named("destination"))?,
+            .map_err(|problem: String| format!("idempotency_key {problem}"))?,
+        wallet("source", &asked.source)?,
+        wallet("destination", &asked.destination)?,
         &asked.currency,
         asked.amount,
         details,

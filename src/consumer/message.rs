@@ -3,6 +3,7 @@
 use crate::bus::Arrived;
 use crate::event::{Envelope, digest_id, header};
 use crate::postgres::retries::Message;
+use crate::telemetry::caused_by;
 use crate::telemetry::span::{Kind, Span};
 
 /// The message of a record. Where it has no id of its own, what it is and where it lies stand in for
@@ -29,14 +30,27 @@ pub(super) fn message_of(arrived: &Arrived) -> Message {
     }
 }
 
-/// The work on a message, in the trace of the request that caused it.
-pub(super) fn span_of(message: &Message, attempt: u32) -> Span {
-    let traceparent = message
+fn traceparent_of(message: &Message) -> Option<&str> {
+    message
         .headers
         .iter()
         .find(|(name, _)| name == header::TRACEPARENT)
-        .and_then(|(_, value)| std::str::from_utf8(value).ok());
-    let span = Span::going_on(traceparent, Kind::Consumer, "process");
+        .and_then(|(_, value)| std::str::from_utf8(value).ok())
+}
+
+/// Works on a message: in a span, and with log lines that say whose request caused it.
+pub(super) fn working_on<F: Future>(
+    message: &Message,
+    span: &Span,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    let correlation_id = message.correlation_id.as_deref();
+    caused_by(correlation_id, traceparent_of(message), span.within(work))
+}
+
+/// The work on a message, in the trace of the request that caused it.
+pub(super) fn span_of(message: &Message, attempt: u32) -> Span {
+    let span = Span::going_on(traceparent_of(message), Kind::Consumer, "process");
     if span.is_recorded() {
         span.set("messaging.system", "kafka");
         span.set("messaging.destination.name", message.topic.clone());

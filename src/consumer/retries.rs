@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Verdict, attempt};
-use super::message::span_of;
+use super::message::{span_of, working_on};
 use super::{ConsumerError, NAME, Options, Shared};
 use crate::bus::{Bus, PublishError, Record, topics};
 use crate::event::{DeadLetter, Original};
@@ -144,7 +144,7 @@ impl Retries {
         };
         let span = span_of(&parked.message, parked.attempts.saturating_add(1));
         let trying = self.tried(&mut transaction, &parked, now);
-        let retried = match span.within(trying).await {
+        let retried = match working_on(&parked.message, &span, trying).await {
             Err(error) if error.is_conflict() => {
                 // Nothing is counted, and others go first.
                 transaction.rollback().await?;

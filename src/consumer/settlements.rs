@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
 use super::command::{Verdict, attempt};
-use super::message::{message_of, span_of};
+use super::message::{message_of, span_of, working_on};
 use super::retries::CONFLICT_WAIT;
 use super::{ConsumerError, NAME, Shared};
 use crate::bus::{Arrived, Handled, Handler};
@@ -66,7 +66,7 @@ impl Settlements {
             }
             taken
         };
-        let taken = span.within(taking).await;
+        let taken = working_on(&message, &span, taking).await;
         if let Err(error) = &taken {
             span.fail(error.to_string());
         }

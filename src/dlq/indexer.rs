@@ -43,6 +43,16 @@ impl Indexer {
         Self { pool }
     }
 
+    /// Counts what arrives on these topics, from 0 on: the first that arrives is seen as a rise.
+    #[must_use]
+    pub fn counting(self, topics: &[&str]) -> Self {
+        for topic in topics {
+            metrics::counter!("aegis_dead_letters_indexed_total", "topic" => (*topic).to_owned())
+                .absolute(0);
+        }
+        self
+    }
+
     /// Indexes a claim as a whole: how many letters were new.
     ///
     /// # Errors

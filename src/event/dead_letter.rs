@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{EventError, header, utc_rfc3339};
+use crate::json;
 
 /// The message as it was read or was to be published.
 #[derive(Clone, Copy, Debug)]
@@ -229,7 +230,7 @@ impl DeadLetter {
     /// # Errors
     /// Bytes that are not a dead letter's JSON.
     pub fn from_json(data: &[u8]) -> Result<Self, EventError> {
-        Ok(serde_json::from_slice(data)?)
+        json::read(data).map_err(EventError::Data)
     }
 
     /// The payload to publish again.

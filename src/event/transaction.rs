@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{EventError, utc_rfc3339};
+use crate::json;
 use crate::ledger::{Ledger, Receipt};
 
 /// A transaction that was committed. Borrows on the way out, since the engine
@@ -107,7 +108,7 @@ impl TransactionPosted<'static> {
     /// # Errors
     /// Bytes that are not this event's JSON.
     pub fn from_json(data: &[u8]) -> Result<Self, EventError> {
-        Ok(serde_json::from_slice(data)?)
+        json::read(data).map_err(EventError::Data)
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::EventError;
+use crate::json;
 
 /// A transfer that somebody wants posted. It takes effect once under its key, whoever sends it and
 /// however often, over HTTP too.
@@ -44,7 +45,7 @@ impl TransferRequested {
     /// # Errors
     /// Bytes that are not the JSON that the type promises.
     pub fn from_json(data: &[u8]) -> Result<Self, EventError> {
-        Ok(serde_json::from_slice(data)?)
+        json::read(data).map_err(EventError::Data)
     }
 }
 

@@ -62,6 +62,35 @@ async fn a_field_that_cant_be_read_is_named() {
 }
 
 #[tokio::test]
+async fn a_letter_says_which_field_and_what_was_expected_and_quotes_nothing() {
+    let scene = Scene::new().await;
+    let secret = "card 4242424242424242 cvv 123";
+    let mut wrong = record(TOPIC, "a", &command("k", "world", "shop", 1));
+    let payload = String::from_utf8(wrong.payload).unwrap();
+    let amount = format!("\"amount\":\"{secret}\"");
+    wrong.payload = payload.replace("\"amount\":1", &amount).into_bytes();
+    let letter = letter_of(&scene, wrong).await;
+    let begin = "unreadable: the data is not what the event type promises: amount: a value of \
+                 another type at line 1 column ";
+    assert!(letter.error.starts_with(begin), "{}", letter.error);
+    assert!(letter.error.ends_with(": expected i64"), "{}", letter.error);
+
+    for (name, expected) in [
+        ("ce_specversion", "1.0"),
+        ("ce_time", "a time of RFC 3339"),
+        ("ce_source", "/ledgers/<ledger>"),
+        ("content-type", "application/json"),
+    ] {
+        let mut wrong = record(TOPIC, name, &command("k", "world", "shop", 1));
+        let header = wrong.headers.iter_mut().find(|(found, _)| found == name);
+        header.unwrap().1 = secret.into();
+        let letter = letter_of(&scene, wrong).await;
+        let told = format!("unreadable: header {name} is not {expected}");
+        assert_eq!(letter.error, told);
+    }
+}
+
+#[tokio::test]
 async fn a_ledger_that_does_not_exist_may_come_to_exist_and_goes_through_the_schedule() {
     let scene = Scene::new().await;
     let mut record = record(TOPIC, "a", &command("k", "world", "shop", 1));
