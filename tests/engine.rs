@@ -88,6 +88,11 @@ async fn a_transfer_moves_money_and_leaves_one_event() {
     assert_eq!(event["entries"][1]["amount"], 500);
 }
 
+fn sorted(mut receipt: aegis::ledger::Receipt) -> aegis::ledger::Receipt {
+    receipt.entries.sort_by_key(|entry| entry.wallet_id);
+    receipt
+}
+
 #[tokio::test]
 async fn a_repeat_gives_the_first_answer_and_moves_nothing() {
     let bench = Bench::new().await;
@@ -103,10 +108,6 @@ async fn a_repeat_gives_the_first_answer_and_moves_nothing() {
     .await;
     let Outcome::Replayed(second) = post(&bench.engine, &bench.ledger, command).await else {
         panic!("not replayed")
-    };
-    let sorted = |mut receipt: aegis::ledger::Receipt| {
-        receipt.entries.sort_by_key(|entry| entry.wallet_id);
-        receipt
     };
     assert_eq!(sorted(first), sorted(second));
     assert_eq!(bench.balance("shop").await, 501);
@@ -174,6 +175,27 @@ async fn a_key_twice_in_one_batch_posts_once() {
         assert_eq!(verdicts, ["posted", "replayed", "idempotency_key_reused"]);
         assert_eq!(bench.balance("shop").await, 5);
     }
+}
+
+#[tokio::test]
+async fn a_key_repeated_often_in_one_batch_gives_each_the_first_answer() {
+    let bench = Bench::new().await;
+    let command = || transfer("k", "world", "shop", 5);
+    let other = || transfer("k2", "world", "fees", 1);
+    let outcomes = post_all(&bench.engine, &bench.ledger, vec![command(), other()]).await;
+    let mut first = outcomes.into_iter().map(|outcome| match outcome {
+        Outcome::Posted(receipt) => sorted(receipt),
+        other => panic!("{other:?}"),
+    });
+    let (first, second) = (first.next().unwrap(), first.next().unwrap());
+    let batch = vec![command(), other(), command(), command()];
+    let outcomes = post_all(&bench.engine, &bench.ledger, batch).await;
+    let again = outcomes.into_iter().map(|outcome| match outcome {
+        Outcome::Replayed(receipt) => sorted(receipt),
+        other => panic!("{other:?}"),
+    });
+    let again: Vec<_> = again.collect();
+    assert_eq!(again, [first.clone(), second, first.clone(), first]);
 }
 
 #[tokio::test]

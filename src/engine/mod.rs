@@ -106,6 +106,26 @@ pub enum PostError {
 }
 
 impl PostError {
+    /// Whether the database is away: that is told once, by whoever watches it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Database(error) => crate::postgres::is_away(error),
+            _ => false,
+        }
+    }
+
+    /// Whether posting fails now whatever is to be posted, so that going on with something else is of
+    /// no use: the database is away, or too many are in the way.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(error) => crate::postgres::is_outage(error),
+            other => other.is_transient(),
+        }
+    }
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

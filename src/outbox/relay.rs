@@ -41,6 +41,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Longer than the server gives a statement, and than the bus gives a claim.
 const STEP_MAX: Duration = Duration::from_secs(60);
 
+/// How often a rest counts as a turn: less than the least after which a loop is held to be stuck.
+const TURN: Duration = Duration::from_millis(500);
+
 /// How often a claim looks at the whole outbox.
 const LOOK_AT_ALL: Duration = Duration::from_secs(1);
 
@@ -162,11 +165,24 @@ impl Relay {
                 Err(error) => tracing::warn!(%error, "the relay starts over"),
             }
             tokio::select! {
-                () = tokio::time::sleep(reconnect.next_delay()) => {}
+                () = self.rest(reconnect.next_delay()) => {}
                 () = stop.cancelled() => break,
             }
         }
         listener.abort();
+    }
+
+    /// Sleeps. The loop turns meanwhile: it has nothing to do, and hangs in nothing.
+    async fn rest(&self, time: Duration) {
+        let until = tokio::time::Instant::now() + time;
+        loop {
+            self.turned();
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(TURN)).await;
+        }
     }
 
     /// Waits for the lock, then relays over the connection that holds it until stopped.
@@ -181,7 +197,7 @@ impl Relay {
         while !in_time(outbox::try_lock_relay(&mut conn)).await?? {
             self.turned();
             tokio::select! {
-                waited = alive(&mut conn, tokio::time::sleep(self.options.poll)) => waited?,
+                waited = alive(&mut conn, self.rest(self.options.poll)) => waited?,
                 () = stop.cancelled() => return Ok(()),
             }
         }
@@ -228,7 +244,7 @@ impl Relay {
                 return Ok(());
             }
             tokio::select! {
-                waited = alive(&mut conn, tokio::time::sleep(wait)) => waited?,
+                waited = alive(&mut conn, self.rest(wait)) => waited?,
                 () = wake.notified(), if wait > GATHER && !away => {}
                 () = stop.cancelled() => {}
             }
@@ -380,13 +396,16 @@ impl Relay {
 }
 
 /// Waits for something, and says meanwhile that this relay has not hung.
-async fn alive<T>(conn: &mut PgConnection, something: impl Future<Output = T>) -> sqlx::Result<T> {
+async fn alive<T>(
+    conn: &mut PgConnection,
+    something: impl Future<Output = T>,
+) -> Result<T, RelayError> {
     let mut something = pin!(something);
     loop {
         tokio::select! {
             biased;
             done = something.as_mut() => return Ok(done),
-            () = tokio::time::sleep(HEARTBEAT) => outbox::keep_alive(conn).await?,
+            () = tokio::time::sleep(HEARTBEAT) => in_time(outbox::keep_alive(conn)).await??,
         }
     }
 }

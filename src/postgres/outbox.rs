@@ -4,6 +4,8 @@
 //! locked from before its event gets an id until after the COMMIT. Events of different keys don't,
 //! which is why rows are removed rather than passed by a cursor.
 
+mod depths;
+
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool, Row};
 use time::OffsetDateTime;
@@ -11,6 +13,8 @@ use uuid::Uuid;
 
 use super::{BY_KEY, advisory};
 use crate::event::EventType;
+
+pub use self::depths::{COUNTED_MAX, Depth, depth, glance, newest, waiting_up_to};
 
 /// The channel that an insert into the outbox notifies.
 pub const CHANNEL: &str = "aegis_outbox";
@@ -249,60 +253,6 @@ pub async fn next_attempt(conn: &mut PgConnection) -> sqlx::Result<Option<Offset
     )
     .fetch_one(conn)
     .await
-}
-
-/// How the queue stands.
-#[derive(Clone, Debug)]
-pub struct Depth {
-    /// Events that wait.
-    pub rows: i64,
-    /// Of these, refused ones that wait for another attempt.
-    pub refused: i64,
-    /// When the oldest was committed, UTC.
-    pub oldest_at: Option<OffsetDateTime>,
-    /// Whether a relay is at work.
-    pub relay_running: bool,
-}
-
-/// How the queue of one ledger, or of all, stands.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn depth(conn: &mut PgConnection, ledger_id: Option<i32>) -> sqlx::Result<Depth> {
-    let row = sqlx::query(
-        "SELECT count(*) AS rows, count(next_attempt_at) AS refused, min(created_at) AS oldest_at
-         FROM transaction_outbox WHERE ledger_id = coalesce($1, ledger_id)",
-    )
-    .bind(ledger_id)
-    .fetch_one(&mut *conn)
-    .await?;
-    Ok(Depth {
-        rows: row.try_get("rows")?,
-        refused: row.try_get("refused")?,
-        oldest_at: row.try_get("oldest_at")?,
-        relay_running: relay_is_locked(conn).await?,
-    })
-}
-
-/// The newest event's place in the queue of all ledgers, 0 where none waits.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn newest(conn: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM transaction_outbox")
-        .fetch_one(conn)
-        .await
-}
-
-/// How many events up to this place wait, of all ledgers.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn waiting_up_to(conn: &mut PgConnection, id: i64) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT count(*) FROM transaction_outbox WHERE id <= $1")
-        .bind(id)
-        .fetch_one(conn)
-        .await
 }
 
 /// The queue's first events in order, of one ledger, behind `after`.

@@ -1,6 +1,7 @@
 //! Places where a fault test may stop the process in mid-step, by `AEGIS_FAILPOINTS`, such as
 //! `relay.published=kill@3`: the third time that the relay gets there, the process dies as from
-//! `kill -9`. Actions: `kill`, and `stop`, as from `kill -STOP`. Several are separated by commas.
+//! `kill -9`. Actions: `kill`; `stop`, as from `kill -STOP`; and `panic`, of the task that is there.
+//! Several are separated by commas.
 //!
 //! Debug builds only: a release build reads no variable and passes every place at no cost.
 
@@ -42,6 +43,14 @@ pub const PAYOUT_CALLED: &str = "payout.called";
 pub const PAYOUT_CONCLUDES: &str = "payout.concludes";
 /// What the PSP answered is committed, and nobody knows yet.
 pub const PAYOUT_CONCLUDED: &str = "payout.concluded";
+/// The settlement of what matured looks at the ledgers.
+pub const SETTLEMENT_TURNS: &str = "settlement.turns";
+/// Readiness looks at the dependencies.
+pub const READINESS_TURNS: &str = "readiness.turns";
+/// The gauges are read.
+pub const GAUGES_TURNS: &str = "gauges.turns";
+/// The supervisor is about to be told.
+pub const SUPERVISION_TURNS: &str = "supervision.turns";
 
 /// All places, so that a wrong name is found.
 pub const ALL: &[&str] = &[
@@ -64,6 +73,10 @@ pub const ALL: &[&str] = &[
     PAYOUT_CALLED,
     PAYOUT_CONCLUDES,
     PAYOUT_CONCLUDED,
+    SETTLEMENT_TURNS,
+    READINESS_TURNS,
+    GAUGES_TURNS,
+    SUPERVISION_TURNS,
 ];
 
 /// The process is at this place.
@@ -85,6 +98,7 @@ mod armed {
     pub(super) enum Action {
         Kill,
         Stop,
+        Panic,
     }
 
     #[derive(Debug)]
@@ -118,6 +132,7 @@ mod armed {
             match self {
                 // As sudden as kill -9: nothing is dropped, flushed or told to anybody.
                 Self::Kill => std::process::abort(),
+                Self::Panic => std::panic::resume_unwind(Box::new("a fail point")),
                 // Signals go to the whole process, whichever thread this is.
                 Self::Stop => {
                     let own = std::process::id().to_string();
@@ -146,7 +161,8 @@ mod armed {
         let action = match action {
             "kill" => Action::Kill,
             "stop" => Action::Stop,
-            _ => return Err(format!("{action:?} is neither kill nor stop")),
+            "panic" => Action::Panic,
+            _ => return Err(format!("{action:?} is neither kill nor stop nor panic")),
         };
         if !super::ALL.contains(&place) {
             return Err(format!(
@@ -188,7 +204,7 @@ mod tests {
     fn a_wrong_place_action_or_count_is_told() {
         for (text, told) in [
             ("relay.publish=kill", "there is no place"),
-            ("relay.published=pause", "neither kill nor stop"),
+            ("relay.published=pause", "neither kill nor stop nor panic"),
             ("relay.published=kill@soon", "PLACE=ACTION@TIME"),
             ("relay.published", "PLACE=ACTION"),
         ] {

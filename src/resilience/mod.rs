@@ -3,3 +3,6 @@
 pub mod backoff;
 pub mod breaker;
 pub mod failpoint;
+pub mod held_up;
+pub mod panicked;
+pub mod rounds;
