@@ -16,8 +16,8 @@ use super::{Created, NewPayment, Options, PaymentError, create, open, requery, s
 use crate::ledger::Ledger;
 use crate::postgres::payments::Payment;
 use crate::postgres::{STEP_MAX, in_time};
-use crate::psp::{Paystack, Psp as _};
-use crate::resilience::backoff::Reconnect;
+use crate::psp::Paystack;
+use crate::resilience::rounds::Rounds;
 use crate::telemetry::span;
 
 /// How long its parts may take.
@@ -112,7 +112,7 @@ impl Desk {
             Ok(Ok(Ok(opened))) => Ok(opened),
             // The payment is made all the same; a worker goes on with it.
             Ok(Ok(Err(error))) => {
-                tracing::warn!(%error, payment = %payment.id, "a payment could not be opened");
+                error.tell("a payment could not be opened", payment.id);
                 Ok(payment)
             }
             Ok(Err(_)) | Err(_) => Ok(payment),
@@ -159,25 +159,18 @@ impl Desk {
             arrived,
             ..
         } = &*self.shared;
-        let mut reconnect = Reconnect::default();
+        let mut rounds = Rounds::new(pace.poll, "webhooks wait", "webhooks are handled again");
         while !stop.is_cancelled() {
             let now = OffsetDateTime::now_utc();
-            let wait = match in_time(STEP_MAX, webhook::work(pool, options, psp, now)).await {
-                Ok(0) => pace.poll,
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    tracing::warn!(%error, psp = psp.name(), "webhooks wait");
-                    reconnect.next_delay()
-                }
-            };
-            if wait.is_zero() {
-                reconnect.reset();
+            let handled = in_time(STEP_MAX, webhook::work(pool, options, psp, now)).await;
+            let was_due = handled.map(|count| count > 0);
+            let Some(rest) = rounds.rest_after(was_due, PaymentError::is_away) else {
                 continue;
-            }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = arrived.notified() => {}
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
     }
@@ -191,24 +184,17 @@ impl Desk {
             pace,
             ..
         } = &*self.shared;
-        let mut reconnect = Reconnect::default();
+        let mut rounds = Rounds::new(pace.poll, "payments wait", "payments go on");
         while !stop.is_cancelled() {
             let now = OffsetDateTime::now_utc();
-            let wait = match sweep(pool, options, psp, now).await {
-                Ok(0) => pace.poll,
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    tracing::warn!(%error, psp = psp.name(), "payments wait");
-                    reconnect.next_delay()
-                }
-            };
-            if wait.is_zero() {
-                reconnect.reset();
+            let swept = sweep(pool, options, psp, now).await;
+            let was_due = swept.map(|count| count > 0);
+            let Some(rest) = rounds.rest_after(was_due, PaymentError::is_away) else {
                 continue;
-            }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
     }

@@ -111,7 +111,8 @@ async fn of_dispute(
         return Ok(Fate::Discrepancy);
     };
     let (ledger, id) = (&payment.ledger, payment.id);
-    let applied = refunds::apply_dispute(conn, &options.refunds, ledger, id, dispute, now).await?;
+    let applied =
+        refunds::apply_dispute(conn, &options.refunds, ledger, id, dispute, "webhook", now).await?;
     Ok(fate(applied))
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
 use crate::payouts::PayoutError;
-use crate::postgres::{Failure, Undone, classify};
+use crate::postgres::{Undone, is_away, is_outage};
 use crate::psp::PspError;
 use crate::refunds::RefundError;
 use crate::terms::BeyondCalendar;
@@ -42,15 +42,34 @@ pub enum PaymentError {
 }
 
 impl PaymentError {
+    /// Whether it is no more than that the database is away: that is told once, by whoever watches it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Database(error) => is_away(error),
+            Self::Post(error) => error.is_away(),
+            Self::Payout(error) => error.is_away(),
+            Self::Refund(error) => error.is_away(),
+            _ => false,
+        }
+    }
+
+    /// Tells the log what could not be done for a payment. What is away is told once, by whoever
+    /// watches it.
+    pub(super) fn tell(&self, message: &'static str, payment: Uuid) {
+        let is_left_alone = matches!(self, Self::Psp(PspError::TurnedAway(_)));
+        match is_left_alone || self.is_away() {
+            true => tracing::debug!(error = %self, %payment, message),
+            false => tracing::warn!(error = %self, %payment, message),
+        }
+    }
+
     /// Whether the database is away, so that trying something else is of no use now.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        let lost =
-            |error: &sqlx::Error| matches!(classify(error), Failure::Lost | Failure::Exhausted);
         match self {
-            Self::Database(error) => lost(error),
-            Self::Post(PostError::Database(error)) => lost(error),
-            Self::Post(error) => error.is_transient(),
+            Self::Database(error) => is_outage(error),
+            Self::Post(error) => error.is_outage(),
             Self::Payout(error) => error.is_outage(),
             Self::Refund(error) => error.is_outage(),
             Self::Refused(_) | Self::Calendar { .. } | Self::Psp(_) => false,

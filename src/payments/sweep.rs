@@ -15,6 +15,7 @@ use crate::postgres::atomically;
 use crate::postgres::discrepancies::{Class, Finding, Sum};
 use crate::postgres::payments::{self, Claimed, Payment, PaymentStatus};
 use crate::psp::{self, Lookup, Psp, PspError};
+use crate::telemetry::caused_by;
 use crate::telemetry::span::{Kind, Span};
 
 /// Payments for which the PSP is called at the same time: as many as are claimed together, so that
@@ -51,19 +52,19 @@ pub async fn sweep<P: Psp>(
                 let traceparent = payment.traceparent.as_deref();
                 let span = Span::going_on(traceparent, Kind::Internal, "see to payment");
                 let step = async {
-                    match payment.status {
+                    let done = match payment.status {
                         PaymentStatus::Created => {
                             open(pool, options, psp, &ledger, &payment, false, now).await
                         }
                         _ => ask(pool, options, psp, &ledger, &payment, now).await,
+                    };
+                    if let Err(error) = done {
+                        // Its lease ends, and it is due again.
+                        error.tell("a payment could not be looked after", payment.id);
                     }
                 };
-                let done = span.within(step).await;
-                if let Err(error) = done {
-                    // Its lease ends, and it is due again.
-                    let payment = payment.id.to_string();
-                    tracing::warn!(%error, payment, "a payment could not be looked after");
-                }
+                let correlation_id = payment.correlation_id.as_deref();
+                caused_by(correlation_id, traceparent, span.within(step)).await;
             }),
     );
     steps.buffer_unordered(AT_ONCE).collect::<()>().await;

@@ -12,7 +12,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::apply::{News, apply};
-use super::state::Learned;
 use super::{AttemptKind, Options, Outcome, Payout, PayoutError};
 use crate::ledger::{Ledger, later, whole_microseconds};
 use crate::merchant::MerchantStatus;
@@ -20,7 +19,9 @@ use crate::postgres::payouts::Doubt;
 use crate::postgres::{atomically, merchants, payouts};
 use crate::psp::{Lookup, NewTransfer, Psp, PspError, Transfer};
 use crate::resilience::failpoint;
+use crate::telemetry::caused_by;
 use crate::telemetry::span::{Kind, Span};
+use crate::transit::Learned;
 
 /// Does the one step that is due for a payout, if one is: sends it, or asks the PSP how it stands.
 /// Holds no transaction during the call. Gives the payout as it stands then.
@@ -186,7 +187,8 @@ pub(super) async fn carry_out<P: Psp>(
         span.set("aegis.payout", call.payout.id.to_string());
     }
     let work = call_and_conclude(pool, options, psp, ledger, &call, started_at);
-    span.within(work).await
+    let correlation_id = call.payout.correlation_id.as_deref();
+    caused_by(correlation_id, traceparent, span.within(work)).await
 }
 
 async fn call_and_conclude<P: Psp>(
@@ -272,7 +274,7 @@ async fn conclude(
     if is_stale && matches!(answer, Answer::Asked(Ok(Lookup::NotKnown) | Err(_))) {
         return Ok(payout);
     }
-    let Some(mut news) = answer.news(&payout, options, is_first, now) else {
+    let Some(mut news) = answer.news(&payout, options, is_first, started_at) else {
         return Ok(payout);
     };
     if news.learned == Learned::Doubtful {
@@ -345,14 +347,14 @@ impl Answer {
         payout: &Payout,
         options: &Options,
         is_first: bool,
-        now: OffsetDateTime,
+        asked_at: OffsetDateTime,
     ) -> Option<News<'static>> {
         let error = match self {
             Self::Sent(Ok(transfer)) | Self::Asked(Ok(Lookup::Known(transfer))) => {
                 return Some(News::seen(transfer.clone(), "query"));
             }
             Self::Asked(Ok(Lookup::NotKnown)) => {
-                let may_send = options.timing.may_send(payout, now);
+                let may_send = options.timing.may_send(payout, asked_at);
                 let learned = Learned::NotKnown { may_send };
                 let news = News::new(learned, "query");
                 return Some(news.because("the PSP doesn't know the reference"));

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::amiss::disagree;
 use super::request::details;
-use super::state::{Decision, Known, Learned, Movement, Next, decide};
-use super::{Doubt, Options, Payout, PayoutError, Resolution, tell};
+use super::{Doubt, Options, Payout, PayoutError, Resolution, state, tell};
 use crate::engine::{Posting, post_own};
-use crate::ledger::{Ledger, later, whole_microseconds};
+use crate::ledger::{Ledger, whole_microseconds};
 use crate::merchant::{Purse, house};
 use crate::postgres::payouts;
 use crate::psp::Transfer;
+use crate::transit::{Calls, Decision, Learned, Movement, complaint, decide};
 
 /// What came of a piece of news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +78,7 @@ impl<'a> News<'a> {
     }
 
     pub(super) fn seen(transfer: Transfer, source: &'a str) -> Self {
-        let learned = Learned::Seen {
-            status: transfer.status.clone(),
-            amount: transfer.amount,
-            currency: transfer.currency,
-        };
+        let learned = state::seen(&transfer);
         Self {
             detail: transfer.detail.clone(),
             transfer: Some(transfer),
@@ -108,16 +104,7 @@ pub(super) async fn apply(
     now: OffsetDateTime,
 ) -> Result<(Payout, Applied), PayoutError> {
     let now = whole_microseconds(now);
-    let known = Known {
-        status: before.status,
-        amount: before.amount,
-        currency: before.currency,
-        acknowledged: before.psp_code.is_some(),
-        doubtful: before.doubt.is_some(),
-        refused: before.refused,
-        by_word: before.resolution.is_some(),
-    };
-    let decision = decide(known, &news.learned);
+    let decision = decide(state::known(&before), news.learned);
     let mut payout = before.clone();
     take_in(&mut payout, options, &decision, news, now);
     let fee = newly_known_fee(&before, &payout, &decision, news);
@@ -136,15 +123,16 @@ pub(super) async fn apply(
         let id = payout.id;
         return Err(PayoutError::Refused { id, rejection });
     }
-    if let Some(event_type) = decision.event {
+    let changes = payout.status != before.status;
+    if changes {
+        let event_type = state::event(payout.status);
         tell(conn, options, ledger, &payout, event_type, now).await?;
     }
     if let Some(class) = decision.amiss {
         disagree(conn, options, ledger, &payout, class, news, now).await?;
         return Ok((payout, Applied::Discrepancy));
     }
-    let changed = decision.event.is_some() || fee.is_some();
-    let applied = match changed {
+    let applied = match changes || fee.is_some() {
         true => Applied::Done,
         false => Applied::Ignored,
     };
@@ -159,11 +147,12 @@ fn take_in(
     news: &News<'_>,
     now: OffsetDateTime,
 ) {
-    let changes = decision.status != payout.status;
-    payout.status = decision.status;
+    let status = state::status(decision.standing);
+    let changes = status != payout.status;
+    payout.status = status;
     // One of another sum stands under our reference, too; what has ended has its own.
     if let Some(transfer) = &news.transfer
-        && (decision.amiss.is_none() || decision.status.is_open())
+        && (decision.amiss.is_none() || decision.standing.is_open())
     {
         payout.psp_code = Some(transfer.code.clone());
     }
@@ -181,31 +170,17 @@ fn take_in(
     if matches!(news.learned, Learned::NotKnown { .. }) {
         payout.not_known_at = Some(now);
     }
-    match decision.next {
-        Next::Never => payout.next_attempt_at = None,
-        Next::Now => {
-            payout.waits = 0;
-            payout.next_attempt_at = Some(now);
-        }
-        Next::Later | Next::Afresh => {
-            if changes || decision.next == Next::Afresh {
-                payout.waits = 0;
-            }
-            let (poll, asked_for) = (options.timing.poll, news.retry_after);
-            let wait = options.schedule.wait_or(poll, payout.waits, asked_for);
-            payout.waits = payout.waits.saturating_add(1);
-            payout.next_attempt_at = Some(later(now, wait));
-        }
-        Next::AsBefore => {}
-    }
-    // What went well leaves no complaint behind; a failure says why.
-    match (&news.detail, &news.learned) {
-        (detail, Learned::Seen { .. }) if changes => payout.last_error.clone_from(detail),
-        (Some(detail), learned) if !matches!(learned, Learned::Seen { .. }) => {
-            payout.last_error = Some(detail.clone());
-        }
-        _ => {}
-    }
+    let before = Calls {
+        waits: payout.waits,
+        due: payout.next_attempt_at,
+    };
+    let calls = decision.next.calls(before, now, |waits| {
+        let (poll, asked_for) = (options.timing.poll, news.retry_after);
+        options.schedule.wait_or(poll, waits, asked_for)
+    });
+    (payout.waits, payout.next_attempt_at) = (calls.waits, calls.due);
+    let detail = news.detail.as_deref();
+    payout.last_error = complaint(payout.last_error.take(), detail, news.learned, changes);
 }
 
 /// What the PSP takes for itself, where the payout is paid and that was not known yet.
@@ -227,9 +202,7 @@ fn newly_known_fee(
 fn postings(payout: &Payout, movement: Option<Movement>, fee: Option<i64>) -> Vec<Posting> {
     let (amount, currency) = (payout.amount, payout.currency);
     let available = || payout.merchant.wallet(Purse::Available);
-    let posting = |name: &str| {
-        Posting::new(&format!("payout:{}:{name}", payout.id)).with_details(details(payout))
-    };
+    let posting = |name: &str| posting(payout, name);
     let psp = || house::psp(&payout.psp);
     let mut all = Vec::new();
     match movement {
@@ -258,16 +231,22 @@ fn postings(payout: &Payout, movement: Option<Movement>, fee: Option<i64>) -> Ve
         ),
         None => {}
     }
-    let fee_moves = |name: &str, fee: i64| {
-        posting(name)
-            .leg(house::psp_fees(), currency, fee.saturating_neg())
-            .leg(psp(), currency, fee)
-    };
-    all.extend(fee.map(|fee| fee_moves("psp_fee", fee)));
+    all.extend(fee.map(|fee| fee_moves(payout, "psp_fee", fee)));
     if movement == Some(Movement::TakeBack) {
         let returned = payout.psp_fee.map(i64::saturating_neg);
-        all.extend(returned.map(|fee| fee_moves("psp_fee_returned", fee)));
+        all.extend(returned.map(|fee| fee_moves(payout, "psp_fee_returned", fee)));
     }
     all.retain(|posting| !posting.is_empty());
     all
+}
+
+fn posting(payout: &Payout, name: &str) -> Posting {
+    Posting::new(&format!("payout:{}:{name}", payout.id)).with_details(details(payout))
+}
+
+/// What the PSP takes for a payout; below 0: gives back.
+pub(super) fn fee_moves(payout: &Payout, name: &str, fee: i64) -> Posting {
+    posting(payout, name)
+        .leg(house::psp_fees(), payout.currency, fee.saturating_neg())
+        .leg(house::psp(&payout.psp), payout.currency, fee)
 }

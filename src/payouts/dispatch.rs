@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::advance::{Begun, Call, begin_one, carry_out};
-use super::resolve::{Resolved, Verdict, resolve};
-use super::{AttemptKind, NewPayout, Options, Payout, PayoutError, Requested, request};
+use super::resolve::{Resolved, resolve};
+use super::{AttemptKind, NewPayout, Options, Payout, PayoutError, Requested, Verdict, request};
 use crate::ledger::Ledger;
 use crate::postgres::audit::Actor;
 use crate::postgres::{atomically, payouts};
 use crate::psp::Psp;
 use crate::resilience::backoff::Reconnect;
 use crate::resilience::failpoint;
+use crate::resilience::held_up::HeldUp;
 
 /// Asks for a payout in a transaction of its own.
 ///
@@ -166,17 +167,23 @@ impl<P: Psp + 'static> Dispatch<P> {
     /// Looks after payouts until it is stopped; calls under way are waited for.
     pub async fn run(&self, stop: CancellationToken) {
         let (mut calls, mut reconnect) = (JoinSet::new(), Reconnect::default());
+        let mut held = HeldUp::default();
         while !stop.is_cancelled() {
             let mut wait = self.shared.pace.poll;
             while calls.len() < self.shared.pace.calls_max {
-                match self.take().await {
+                let taken = self.take().await;
+                if taken.is_ok() {
+                    held.goes_on("payouts that are due are taken again");
+                }
+                match taken {
                     Ok(Taken::Call(ledger, call, now)) => {
                         calls.spawn(self.clone().make(ledger, *call, now));
                     }
                     Ok(Taken::Other) => {}
                     Ok(Taken::Nothing) => break,
                     Err(error) => {
-                        tracing::warn!(%error, "payouts that are due can't be taken");
+                        let message = "payouts that are due can't be taken";
+                        held.failed(message, &error, error.is_away());
                         wait = reconnect.next_delay();
                         break;
                     }

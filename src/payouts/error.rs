@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::engine::PostError;
 use crate::ledger::Rejection;
-use crate::postgres::{Failure, Undone, classify};
+use crate::postgres::{Failure, Undone, classify, is_away, is_outage};
 
 /// Why a payout was not looked after. A rule's no is no error.
 #[derive(Debug, thiserror::Error)]
@@ -46,15 +46,22 @@ impl Undone for PayoutError {
 }
 
 impl PayoutError {
+    /// Whether it is no more than that the database is away: that is told once, by whoever watches it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Database(error) => is_away(error),
+            Self::Post(error) => error.is_away(),
+            _ => false,
+        }
+    }
+
     /// Whether the database is away, so that trying something else is of no use now.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        let lost =
-            |error: &sqlx::Error| matches!(classify(error), Failure::Lost | Failure::Exhausted);
         match self {
-            Self::Database(error) => lost(error),
-            Self::Post(PostError::Database(error)) => lost(error),
-            Self::Post(error) => error.is_transient(),
+            Self::Database(error) => is_outage(error),
+            Self::Post(error) => error.is_outage(),
             Self::NotFound(_) | Self::Refused { .. } | Self::Event(_) => false,
         }
     }

@@ -6,7 +6,7 @@
 //! | `advance` | the one step that is due: an attempt written, the call outside of any transaction, what was learned written |
 //! | `apply_transfer` | what a webhook says |
 //! | `resolve` | what a person says |
-//! | [`state`] | the rules that all of them go by: pure |
+//! | [`transit`](crate::transit) | the rules that all of them go by: pure |
 //!
 //! What does not agree is a discrepancy ([`crate::postgres::discrepancies`]) and moves nothing.
 //!
@@ -19,9 +19,10 @@ mod amiss;
 mod apply;
 mod dispatch;
 mod error;
+mod fee;
 mod request;
 mod resolve;
-pub mod state;
+mod state;
 mod timing;
 
 use std::time::Duration;
@@ -40,12 +41,14 @@ use crate::view::PayoutView;
 pub use crate::postgres::payouts::{
     Attempt, AttemptKind, Doubt, Outcome, Payout, PayoutStatus, Resolution, RunItem,
 };
+pub use crate::transit::Verdict;
 pub use advance::advance;
 pub use apply::{Applied, apply_transfer};
 pub use dispatch::{Dispatch, Pace, requery, request_now};
 pub use error::PayoutError;
+pub use fee::take_fee;
 pub use request::request;
-pub use resolve::{Resolved, Verdict, objection, resolve};
+pub use resolve::{Resolved, objection, resolve};
 pub use timing::Timing;
 
 /// Where payouts are told and how they are looked after.

@@ -7,45 +7,11 @@ use uuid::Uuid;
 
 use super::advance::{give_up_lost, is_being_sent, lock};
 use super::apply::{News, apply};
-use super::state::Learned;
 use super::{Options, Payout, PayoutError, PayoutStatus, Resolution};
 use crate::ledger::{Ledger, whole_microseconds};
 use crate::postgres::atomically;
 use crate::postgres::audit::{self, Actor, Deed};
-
-/// How a person says that a payout ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The recipient has the money.
-    Succeeded,
-    /// Nothing was sent; the funds go back.
-    Failed,
-}
-
-impl Verdict {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        self.status().as_str()
-    }
-
-    /// The verdict of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Succeeded, Self::Failed]
-            .into_iter()
-            .find(|known| known.as_str() == name)
-    }
-
-    /// How a payout stands by it.
-    #[must_use]
-    pub const fn status(self) -> PayoutStatus {
-        match self {
-            Self::Succeeded => PayoutStatus::Succeeded,
-            Self::Failed => PayoutStatus::Failed,
-        }
-    }
-}
+use crate::transit::{Learned, Verdict};
 
 /// What came of a person's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +90,7 @@ async fn decide(
     let now = word.at;
     let mut payout = lock(conn, ledger, id).await?;
     let said = payout.resolution.as_ref();
-    if payout.status == verdict.status() && said.is_some_and(|said| said.reason == word.reason) {
+    if payout.status == verdict.into() && said.is_some_and(|said| said.reason == word.reason) {
         return Ok(Resolved::Before(payout));
     }
     if payout.next_attempt_at.is_some_and(|due| due <= now) {
@@ -141,10 +107,7 @@ async fn decide(
         return Ok(Resolved::Rejected { code, detail });
     }
     let before = payout.status;
-    let learned = Learned::Word {
-        succeeded: verdict == Verdict::Succeeded,
-    };
-    let mut news = News::new(learned, "person").because(word.reason.as_str());
+    let mut news = News::new(Learned::Word(verdict), "person").because(word.reason.as_str());
     news.word = Some(word.clone());
     let (payout, _) = apply(conn, options, ledger, payout, &news, now).await?;
     let detail = json!({"from": before.as_str(), "as": verdict.as_str()});

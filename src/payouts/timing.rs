@@ -18,17 +18,20 @@ pub struct Timing {
     /// How long after a call that may have sent a payout the PSP's "not known" counts: a request
     /// that is still on its way arrives before.
     pub settling: Duration,
+    /// For how long such a word counts.
+    pub fresh: Duration,
     /// For how long after the first such call it counts. A PSP may forget a reference after a day.
     pub trusted: Duration,
 }
 
 impl Default for Timing {
-    /// 5 min, 1 min, 1 min, 20 h.
+    /// 5 min, 1 min, 1 min, 1 min, 20 h.
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(300),
             lease: Duration::from_secs(60),
             settling: Duration::from_secs(60),
+            fresh: Duration::from_secs(60),
             trusted: Duration::from_secs(20 * 3_600),
         }
     }
@@ -42,7 +45,7 @@ impl Timing {
             PayoutStatus::Requested => {
                 let was_told_lately = payout
                     .not_known_at
-                    .is_some_and(|told| now <= later(told, self.settling));
+                    .is_some_and(|told| now <= later(told, self.fresh));
                 match payout.doubt {
                     // Once a call may have sent it, each further one follows a fresh "not known".
                     Some(_) if !was_told_lately => Some(AttemptKind::Ask),
@@ -54,11 +57,13 @@ impl Timing {
         }
     }
 
-    /// Whether a payout may be sent again on the PSP's word that it doesn't know its reference.
+    /// Whether a payout may be sent again on the PSP's word, to a question of this time, that it doesn't
+    /// know its reference.
     #[must_use]
-    pub fn may_send(&self, payout: &Payout, now: OffsetDateTime) -> bool {
+    pub fn may_send(&self, payout: &Payout, asked_at: OffsetDateTime) -> bool {
         payout.doubt.is_none_or(|doubt| {
-            now >= later(doubt.until, self.settling) && now < later(doubt.since, self.trusted)
+            asked_at >= later(doubt.until, self.settling)
+                && asked_at < later(doubt.since, self.trusted)
         })
     }
 }

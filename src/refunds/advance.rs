@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::apply::News;
 use super::case::{Case, news as event};
 use super::listed::Listed;
-use super::state::Learned;
 use super::timing::Step;
 use super::{Options, Refund, RefundError, RefundStatus};
 use crate::event::EventType;
@@ -23,7 +22,9 @@ use crate::postgres::payments::Payment;
 use crate::postgres::refunds::lookups;
 use crate::postgres::{atomically, outbox, payments, refunds};
 use crate::psp::{self, Psp, PspError};
+use crate::telemetry::caused_by;
 use crate::telemetry::span::{Kind, Span};
+use crate::transit::Learned;
 
 /// Does the one step that is due for a refund, if one is: sends it, or reads the PSP's list. Holds no
 /// transaction during the call. Gives the refund as it stands then.
@@ -177,7 +178,8 @@ pub(super) async fn carry_out<P: Psp>(
         span.set("aegis.refund", call.refund.id.to_string());
     }
     let work = call_and_conclude(pool, options, psp, ledger, &call);
-    span.within(work).await
+    let correlation_id = call.refund.correlation_id.as_deref();
+    caused_by(correlation_id, traceparent, span.within(work)).await
 }
 
 async fn call_and_conclude<P: Psp>(

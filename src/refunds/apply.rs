@@ -7,14 +7,13 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::case::{Case, changed};
-use super::state::{Decision, Known, Learned, Movement, Next, decide};
-use super::{Applied, Refund, RefundError, Resolution};
+use super::{Applied, Refund, RefundError, Resolution, state};
 use crate::event::EventType;
-use crate::ledger::later;
 use crate::merchant::house;
 use crate::postgres::discrepancies::{Finding, Sum};
 use crate::postgres::refunds;
 use crate::psp;
+use crate::transit::{Calls, Decision, Learned, Movement, complaint, decide};
 
 /// The PSP's last word on a refund that it refused after a call that may have sent it.
 pub(super) const REFUSED: &str = "refused";
@@ -54,14 +53,9 @@ impl<'a> News<'a> {
     }
 
     pub(super) fn seen(entry: &psp::Refund, source: &'a str) -> Self {
-        let learned = Learned::Seen {
-            status: entry.status.clone(),
-            amount: entry.amount,
-            currency: entry.currency,
-        };
         Self {
             entry: Some(entry.clone()),
-            ..Self::new(learned, source)
+            ..Self::new(state::seen(entry), source)
         }
     }
 
@@ -81,7 +75,7 @@ impl Case<'_> {
         before: &Refund,
         news: &News<'_>,
     ) -> Result<(Refund, Applied), RefundError> {
-        let decision = decide(known(before), &news.learned);
+        let decision = decide(state::known(before), news.learned);
         let mut refund = before.clone();
         self.take_in(&mut refund, &decision, news);
         if refund == *before && decision.amiss.is_none() {
@@ -95,24 +89,27 @@ impl Case<'_> {
         if let Some(movement) = decision.movement {
             self.settle(conn, &refund, movement).await?;
         }
-        if let Some(event_type) = decision.event {
+        let changes = refund.status != before.status;
+        if changes {
+            let event_type = state::event(refund.status);
             self.tell_refund(conn, &refund, event_type).await?;
         }
         if decision.amiss.is_some() {
             self.disagree(conn, &refund, &decision, news).await?;
             return Ok((refund, Applied::Discrepancy));
         }
-        let applied = match decision.event {
-            Some(_) => Applied::Done,
-            None => Applied::Ignored,
+        let applied = match changes {
+            true => Applied::Done,
+            false => Applied::Ignored,
         };
         Ok((refund, applied))
     }
 
     /// Everything of the row.
     fn take_in(&self, refund: &mut Refund, decision: &Decision, news: &News<'_>) {
-        let changes = decision.status != refund.status;
-        refund.status = decision.status;
+        let status = state::status(decision.standing);
+        let changes = status != refund.status;
+        refund.status = status;
         if let Some(entry) = &news.entry {
             refund.psp_status = Some(entry.status.as_str().to_owned());
             if refund.psp_id.is_none() {
@@ -132,32 +129,18 @@ impl Case<'_> {
         if matches!(news.learned, Learned::NotKnown { .. }) {
             refund.not_known_at = Some(self.now);
         }
-        match decision.next {
-            Next::Never => refund.next_attempt_at = None,
-            Next::Now => {
-                refund.waits = 0;
-                refund.next_attempt_at = Some(self.now);
-            }
-            Next::Later | Next::Afresh => {
-                if changes || decision.next == Next::Afresh {
-                    refund.waits = 0;
-                }
-                let options = self.options;
-                let (poll, asked_for) = (options.timing.poll, news.retry_after);
-                let wait = options.schedule.wait_or(poll, refund.waits, asked_for);
-                refund.waits = refund.waits.saturating_add(1);
-                refund.next_attempt_at = Some(later(self.now, wait));
-            }
-            Next::AsBefore => {}
-        }
-        // What went well leaves no complaint behind; a failure says why.
-        match (&news.detail, &news.learned) {
-            (detail, Learned::Seen { .. }) if changes => refund.last_error.clone_from(detail),
-            (Some(detail), learned) if !matches!(learned, Learned::Seen { .. }) => {
-                refund.last_error = Some(detail.clone());
-            }
-            _ => {}
-        }
+        let before = Calls {
+            waits: refund.waits,
+            due: refund.next_attempt_at,
+        };
+        let options = self.options;
+        let calls = decision.next.calls(before, self.now, |waits| {
+            let (poll, asked_for) = (options.timing.poll, news.retry_after);
+            options.schedule.wait_or(poll, waits, asked_for)
+        });
+        (refund.waits, refund.next_attempt_at) = (calls.waits, calls.due);
+        let detail = news.detail.as_deref();
+        refund.last_error = complaint(refund.last_error.take(), detail, news.learned, changes);
     }
 
     /// Takes the money out of transit.
@@ -182,6 +165,11 @@ impl Case<'_> {
             Movement::GiveBack => {
                 let wallets = self.lock_wallets(conn).await?;
                 (self.give_back(refund, &wallets, transit), None)
+            }
+            // The PSP has no word for it.
+            Movement::TakeBack => {
+                let told = format!("refund {} came back, which nothing here books", refund.id);
+                return Err(sqlx::Error::Protocol(told).into());
             }
         };
         if let Err(rejection) = self.post(conn, posting).await? {
@@ -233,17 +221,5 @@ impl Case<'_> {
             occurred_at: None,
         };
         self.amiss(conn, &finding).await
-    }
-}
-
-fn known(refund: &Refund) -> Known {
-    Known {
-        status: refund.status,
-        amount: refund.amount,
-        currency: refund.currency,
-        acknowledged: refund.psp_id.is_some(),
-        doubtful: refund.doubtful_until.is_some(),
-        refused: refund.psp_status.as_deref() == Some(REFUSED),
-        by_word: refund.resolution.is_some(),
     }
 }

@@ -24,8 +24,8 @@ use crate::postgres::refunds::disputes::{self, Dispute, DisputeState};
 use crate::postgres::refunds::lookups;
 use crate::psp::{self, DisputeStatus};
 
-/// Takes in what the PSP says of a dispute, by a webhook or when it is asked, within the caller's transaction: in any order, and
-/// however often it comes.
+/// Takes in what the PSP says of a dispute, within the caller's transaction: in any order, and however
+/// often it comes. `source`: by what we know, `webhook` or `query`.
 ///
 /// # Errors
 /// [`RefundError`]; the transaction is then to be rolled back. [`RefundError::NotPaid`] and
@@ -36,6 +36,7 @@ pub async fn apply_dispute(
     ledger: &Ledger,
     payment_id: Uuid,
     said: &psp::Dispute,
+    source: &str,
     now: OffsetDateTime,
 ) -> Result<Applied, RefundError> {
     let mut case = Case::open(conn, options, ledger, payment_id, whole_microseconds(now)).await?;
@@ -45,19 +46,19 @@ pub async fn apply_dispute(
     let psp = case.payment.psp.clone();
     let known = disputes::lock(conn, ledger.id, &psp, &said.id).await?;
     if let Some(class) = misfit(&case, known.as_ref(), said) {
-        return case.disagree_on(conn, class, said).await;
+        return case.disagree_on(conn, class, said, source).await;
     }
     let before = known.as_ref().map(|dispute| dispute.state);
     let state = match (before, said.is_lost()) {
         (Some(DisputeState::Won), Some(true)) | (Some(DisputeState::Lost), Some(false)) => {
-            return case.disagree_on(conn, Class::Status, said).await;
+            return case.disagree_on(conn, Class::Status, said, source).await;
         }
         (Some(DisputeState::Won | DisputeState::Lost), _) => return Ok(Applied::Ignored),
         (_, Some(true)) => DisputeState::Lost,
         (_, Some(false)) => DisputeState::Won,
         // A word that is new says neither that it is open nor how it ended.
         (Some(DisputeState::Open), None) if is_other(&said.status) => {
-            return case.disagree_on(conn, Class::Status, said).await;
+            return case.disagree_on(conn, Class::Status, said, source).await;
         }
         (None, None) if is_other(&said.status) => return Ok(Applied::Ignored),
         (Some(DisputeState::Open), None) => return Ok(Applied::Ignored),
@@ -80,7 +81,7 @@ pub async fn apply_dispute(
             if case.has_open() && amount > 0 {
                 return Err(RefundError::UnderWay(payment_id));
             }
-            return case.disagree_on(conn, Class::Amount, said).await;
+            return case.disagree_on(conn, Class::Amount, said, source).await;
         }
         dispute.amount = Some(amount);
         dispute.refund_id = Some(case.charge_back(conn, said, amount).await?);
@@ -143,6 +144,7 @@ impl Case<'_> {
         conn: &mut PgConnection,
         class: Class,
         said: &psp::Dispute,
+        source: &str,
     ) -> Result<Applied, RefundError> {
         let sum = |amount: i64, currency: Currency| Sum {
             amount,
@@ -167,7 +169,7 @@ impl Case<'_> {
         let identity = format!("{psp}:dispute:{id}:{status}:{words}:{amount}");
         let finding = Finding {
             class,
-            source: "webhook",
+            source,
             identity: &identity,
             psp: Some(psp),
             reference: Some(&payment.reference),

@@ -67,7 +67,8 @@ pub async fn look_up<P: Psp>(
     now: OffsetDateTime,
 ) -> Result<bool, RefundError> {
     let now = whole_microseconds(now);
-    let lease_until = later(now, options.timing.lease);
+    // Two calls: for its refunds, and for its disputes.
+    let lease_until = later(now, options.timing.lease.saturating_mul(2));
     let name = &options.psp_name;
     let taken: Result<_, RefundError> =
         atomically!(pool, |conn| take(conn, name, lease_until, now));
@@ -75,12 +76,8 @@ pub async fn look_up<P: Psp>(
         return Ok(false);
     };
     let clock = Instant::now();
-    let lists = look.at(psp).await;
+    let done = read(pool, options, psp, &look, now).await;
     let (lookup, now) = (look.lookup, later(now, clock.elapsed()));
-    let done: Result<Again, RefundError> = match &lists {
-        Ok(lists) => atomically!(pool, |conn| read(conn, options, &lookup, lists, now)),
-        Err(error) => Err(error.clone().into()),
-    };
     let wait = options
         .schedule
         .wait_or(options.timing.poll, lookup.waits, None);
@@ -91,7 +88,14 @@ pub async fn look_up<P: Psp>(
         Ok(Again::WhileDisputed) => (Some(later(now, options.timing.disputes)), None),
         Err(error @ (RefundError::Database(_) | RefundError::Post(_))) => return Err(error),
         Err(error) => {
-            tracing::warn!(%error, payment = %lookup.payment_id, "a payment's refunds wait");
+            let message = "a payment's refunds wait";
+            match error {
+                // That the PSP is left alone is told once, by its breaker.
+                RefundError::Psp(PspError::TurnedAway(_)) => {
+                    tracing::debug!(%error, payment = %lookup.payment_id, message);
+                }
+                _ => tracing::warn!(%error, payment = %lookup.payment_id, message),
+            }
             (again, Some(error.to_string()))
         }
     };
@@ -108,25 +112,6 @@ struct Look {
     /// The PSP's id of the payment.
     psp_id: String,
     is_disputed: bool,
-}
-
-/// What the PSP lists of a payment.
-#[derive(Debug)]
-struct Lists {
-    refunds: Vec<psp::Refund>,
-    disputes: Vec<psp::Dispute>,
-}
-
-impl Look {
-    async fn at<P: Psp>(&self, psp: &P) -> Result<Lists, PspError> {
-        Ok(Lists {
-            refunds: psp.refunds_of(&self.psp_id).await?,
-            disputes: match self.is_disputed {
-                true => psp.disputes_of(&self.psp_id).await?,
-                false => Vec::new(),
-            },
-        })
-    }
 }
 
 /// When the lists are to be read again.
@@ -166,23 +151,87 @@ async fn put_back(
     Ok(lookups::put_back(conn, lookup, next, told).await?)
 }
 
-async fn read(
+/// Reads both lists. What goes wrong with one does not hold up what the other one says.
+async fn read<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    look: &Look,
+    now: OffsetDateTime,
+) -> Result<Again, RefundError> {
+    let clock = Instant::now();
+    let refunds = read_refunds(pool, options, psp, look, now).await;
+    let now = later(now, clock.elapsed());
+    let disputes = match look.is_disputed {
+        true => read_disputes(pool, options, psp, look, now).await,
+        false => Ok(false),
+    };
+    let waits = refunds? | disputes?;
+    let lookup = &look.lookup;
+    atomically!(pool, |conn| again(conn, options, lookup, waits, now))
+}
+
+/// Whether something of it waits for a refund that is on its way.
+async fn read_refunds<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    look: &Look,
+    now: OffsetDateTime,
+) -> Result<bool, RefundError> {
+    let clock = Instant::now();
+    let list = psp.refunds_of(&look.psp_id).await?;
+    let (lookup, now) = (&look.lookup, later(now, clock.elapsed()));
+    atomically!(pool, |conn| take_in(conn, options, lookup, &list, now))
+}
+
+async fn take_in(
     conn: &mut PgConnection,
     options: &Options,
     lookup: &Lookup,
-    lists: &Lists,
+    list: &[psp::Refund],
+    now: OffsetDateTime,
+) -> Result<bool, RefundError> {
+    let (ledger, id) = (&lookup.ledger, lookup.payment_id);
+    let mut case = Case::open(conn, options, ledger, id, now).await?;
+    Ok(case.take_in_list(conn, list).await?.waits)
+}
+
+/// Whether something of it waits for a refund that is on its way. Each dispute is taken in by itself.
+async fn read_disputes<P: Psp>(
+    pool: &PgPool,
+    options: &Options,
+    psp: &P,
+    look: &Look,
+    now: OffsetDateTime,
+) -> Result<bool, RefundError> {
+    let clock = Instant::now();
+    let list = psp.disputes_of(&look.psp_id).await?;
+    let now = later(now, clock.elapsed());
+    let (ledger, id) = (&look.lookup.ledger, look.lookup.payment_id);
+    let mut waits = Ok(false);
+    for said in &list {
+        let applied = atomically!(pool, |conn| apply_dispute(
+            conn, options, ledger, id, said, "query", now
+        ));
+        match applied {
+            Ok(_) => {}
+            Err(RefundError::UnderWay(_)) => waits = waits.map(|_| true),
+            Err(error) => waits = Err(error),
+        }
+    }
+    waits
+}
+
+async fn again(
+    conn: &mut PgConnection,
+    options: &Options,
+    lookup: &Lookup,
+    waits: bool,
     now: OffsetDateTime,
 ) -> Result<Again, RefundError> {
     let (ledger, id) = (&lookup.ledger, lookup.payment_id);
-    let mut case = Case::open(conn, options, ledger, id, now).await?;
-    let mut listed = case.take_in_list(conn, &lists.refunds).await?;
-    for said in &lists.disputes {
-        match apply_dispute(conn, options, ledger, id, said, now).await {
-            Ok(_) => {}
-            Err(RefundError::UnderWay(_)) => listed.waits = true,
-            Err(error) => return Err(error),
-        }
-    }
+    let case = Case::open(conn, options, ledger, id, now).await?;
     let is_unended = |refund: &Refund| {
         let word = refund
             .psp_status
@@ -191,7 +240,7 @@ async fn read(
         refund.origin == Origin::Psp
             && word.is_some_and(|word| word.conclusion() == Conclusion::Open)
     };
-    if listed.waits || case.refunds.iter().any(is_unended) {
+    if waits || case.refunds.iter().any(is_unended) {
         return Ok(Again::Soon);
     }
     Ok(match disputes::has_open(conn, ledger.id, id).await? {

@@ -8,7 +8,7 @@
 //! | `apply_refund`, `apply_dispute` | what a webhook says |
 //! | `look_up` | what the PSP's list of a payment's refunds says |
 //! | `resolve` | what a person says |
-//! | [`state`] | the rules that refunds of ours go by: pure |
+//! | [`transit`](crate::transit) | the rules that refunds of ours go by: pure |
 //!
 //! A PSP takes no reference for a refund. Ours carries its id as a note, and nothing is sent a
 //! second time before the PSP's list has been read without it. What happened at the PSP can't be
@@ -24,7 +24,7 @@ mod listed;
 mod note;
 mod request;
 mod resolve;
-pub mod state;
+mod state;
 mod timing;
 mod worker;
 
@@ -36,6 +36,7 @@ use crate::resilience::backoff::Schedule;
 use uuid::Uuid;
 
 pub use crate::postgres::refunds::{Borne, Origin, Refund, RefundStatus, Resolution};
+pub use crate::transit::Verdict;
 pub use advance::{advance, requery};
 pub use desk::Desk;
 pub use disputes::apply_dispute;
@@ -43,7 +44,7 @@ pub use error::RefundError;
 pub use listed::{apply_refund, look_up};
 pub use note::CustomerNote;
 pub use request::{request, request_now};
-pub use resolve::{Resolved, Verdict, objection, resolve};
+pub use resolve::{Resolved, objection, resolve};
 pub use timing::Timing;
 pub use worker::{run, work_once};
 

@@ -8,45 +8,11 @@ use uuid::Uuid;
 use super::advance::give_up_lost;
 use super::apply::News;
 use super::case::Case;
-use super::state::Learned;
 use super::{Options, Refund, RefundError, RefundStatus, Resolution};
 use crate::ledger::{Ledger, whole_microseconds};
 use crate::postgres::audit::{self, Actor, Deed};
 use crate::postgres::{atomically, refunds};
-
-/// How a person says that a refund ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The customer has the money.
-    Succeeded,
-    /// Nothing was sent; the money goes back.
-    Failed,
-}
-
-impl Verdict {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        self.status().as_str()
-    }
-
-    /// The verdict of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Succeeded, Self::Failed]
-            .into_iter()
-            .find(|known| known.as_str() == name)
-    }
-
-    /// How a refund stands by it.
-    #[must_use]
-    pub const fn status(self) -> RefundStatus {
-        match self {
-            Self::Succeeded => RefundStatus::Succeeded,
-            Self::Failed => RefundStatus::Failed,
-        }
-    }
-}
+use crate::transit::{Learned, Verdict};
 
 /// What came of a person's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +91,7 @@ async fn decide(
     let locked = case.refunds.iter().find(|refund| refund.id == id);
     let mut refund = locked.cloned().ok_or_else(missing)?;
     let said = refund.resolution.as_ref();
-    if refund.status == verdict.status() && said.is_some_and(|said| said.reason == word.reason) {
+    if refund.status == verdict.into() && said.is_some_and(|said| said.reason == word.reason) {
         return Ok(Resolved::Before(refund));
     }
     let is_due = refund.next_attempt_at.is_some_and(|due| due <= now);
@@ -145,10 +111,7 @@ async fn decide(
     if let Some((code, detail)) = objection(&refund, verdict) {
         return Ok(Resolved::Rejected { code, detail });
     }
-    let learned = Learned::Word {
-        succeeded: verdict == Verdict::Succeeded,
-    };
-    let mut news = News::new(learned, "person").because(word.reason.as_str());
+    let mut news = News::new(Learned::Word(verdict), "person").because(word.reason.as_str());
     news.word = Some(word.clone());
     let (refund, _) = case.learn(conn, &refund, &news).await?;
     let detail = json!({"from": before.as_str(), "as": verdict.as_str()});

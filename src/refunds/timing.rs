@@ -24,7 +24,7 @@ pub struct Timing {
     /// How often the PSP is asked about an open dispute.
     pub disputes: Duration,
     /// After how long a call that nobody came back from is given up for lost. Longer than a call may
-    /// take.
+    /// take; two calls in a row have twice as long.
     pub lease: Duration,
     /// How long after a call that may have sent a refund the PSP's list counts that doesn't show it:
     /// a request that is still on its way arrives before. A PSP would take it twice.

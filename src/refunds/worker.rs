@@ -1,7 +1,7 @@
 //! Refunds that are due, and looks at the PSP's lists that are: one step after the other. Several
 //! workers, and several daemons, may run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::advance::{Begun, begin, carry_out};
 use super::{Options, RefundError, look_up};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, later};
 use crate::postgres::{atomically, refunds};
 use crate::psp::Psp;
-use crate::resilience::backoff::Reconnect;
+use crate::resilience::rounds::Rounds;
 
 /// Does one refund's step and looks at one list, where they are due: whether there was one. Neither
 /// waits for all of the other. Skips what is in other hands, and holds no transaction while the PSP
@@ -27,6 +27,7 @@ pub async fn work_once<P: Psp>(
     psp: &P,
     now: OffsetDateTime,
 ) -> Result<bool, RefundError> {
+    let clock = Instant::now();
     let taken: Result<Option<(Ledger, Begun)>, RefundError> =
         atomically!(pool, |conn| take(conn, options, now));
     let taken = taken?;
@@ -34,7 +35,7 @@ pub async fn work_once<P: Psp>(
     if let Some((ledger, Begun::Call(call))) = taken {
         carry_out(pool, options, psp, &ledger, *call).await?;
     }
-    let was_looked_up = look_up(pool, options, psp, now).await?;
+    let was_looked_up = look_up(pool, options, psp, later(now, clock.elapsed())).await?;
     Ok(was_due || was_looked_up)
 }
 
@@ -60,24 +61,17 @@ pub async fn run<P: Psp>(
     poll: Duration,
     stop: CancellationToken,
 ) {
-    let mut reconnect = Reconnect::default();
+    let mut rounds = Rounds::new(poll, "refunds wait", "refunds go on");
     while !stop.is_cancelled() {
         let now = OffsetDateTime::now_utc();
-        let wait = match work_once(&pool, &options, &psp, now).await {
-            Ok(true) => {
-                reconnect.reset();
-                continue;
-            }
-            Ok(false) => poll,
-            Err(error) => {
-                tracing::warn!(%error, psp = psp.name(), "refunds wait");
-                reconnect.next_delay()
-            }
+        let was_due = work_once(&pool, &options, &psp, now).await;
+        let Some(rest) = rounds.rest_after(was_due, RefundError::is_away) else {
+            continue;
         };
         tokio::select! {
             () = stop.cancelled() => {}
             () = due.notified() => {}
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }

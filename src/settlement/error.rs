@@ -2,7 +2,7 @@
 
 use crate::engine::PostError;
 use crate::ledger::Rejection;
-use crate::postgres::{Failure, Undone, classify};
+use crate::postgres::{Undone, is_outage};
 use crate::terms::BeyondCalendar;
 
 /// An error. Nothing took effect, or, after a lost connection, all of it.
@@ -29,12 +29,9 @@ impl SettlementError {
     /// Whether the database is away, so that another period is of no use now.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        let away =
-            |error: &sqlx::Error| matches!(classify(error), Failure::Lost | Failure::Exhausted);
         match self {
-            Self::Database(error) => away(error),
-            Self::Post(PostError::Database(error)) => away(error),
-            Self::Post(error) => error.is_transient(),
+            Self::Database(error) => is_outage(error),
+            Self::Post(error) => error.is_outage(),
             Self::Refused(_) | Self::TooLarge | Self::Calendar(_) => false,
         }
     }

@@ -36,10 +36,11 @@ impl Settler {
         run(&self.pool, &self.options, ledger, scope, stop, tell).await
     }
 
-    /// [`keep_settling`]; with 0 it ends at once.
+    /// [`keep_settling`]; with 0 it only waits to be told to stop.
     pub async fn keep_settling(self, every: Duration, stop: CancellationToken) {
-        if !every.is_zero() {
-            keep_settling(self.pool, self.options, every, stop).await;
+        match every.is_zero() {
+            true => stop.cancelled().await,
+            false => keep_settling(self.pool, self.options, every, stop).await,
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Options, Scope, SettlementError, run};
 use crate::postgres::ledgers;
+use crate::resilience::failpoint;
 
 /// Who is written down as having settled.
 const BY: &str = "aegisd";
@@ -22,6 +23,7 @@ pub async fn keep_settling(
 ) {
     let mut away = false;
     while !stop.is_cancelled() {
+        failpoint::reach(failpoint::SETTLEMENT_TURNS);
         match settle_all(&pool, &options, &stop).await {
             Ok(()) => away = false,
             // Said once: that the database is away is told elsewhere.

@@ -43,7 +43,7 @@ async fn a_word_ends_an_unknown_payout_once_and_is_audited() {
             "now"
         );
         let payout = scene.read(payout.id).await;
-        assert_eq!(payout.status, verdict.status());
+        assert_eq!(payout.status, verdict.into());
         let said = payout.resolution.clone().unwrap();
         assert_eq!(
             (said.by.as_str(), said.reason.as_str()),
@@ -85,7 +85,7 @@ async fn a_later_answer_against_the_word_is_a_discrepancy_and_posts_nothing() {
         scene.at_the_psp(act, &payout).await;
         for _ in 0..2 {
             let after = scene.requery(payout.id).await;
-            assert_eq!(after.status, verdict.status());
+            assert_eq!(after.status, verdict.into());
         }
         assert_eq!(scene.discrepancies().await, ["status"]);
         assert_eq!(

@@ -183,6 +183,23 @@ async fn a_webhook_out_of_order_comes_after_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_is_out_of_order_and_sent_twice_comes_twice() {
+    let mut receiver = Receiver::new().await;
+    let scene = Scene::with(telling(&receiver)).await;
+    scene.arm(Fault::Reorder);
+    scene.arm(Fault::Duplicate);
+    scene.paid("pay-1", 1_000).await;
+    let (one, other) = (receiver.next().await, receiver.next().await);
+    assert_eq!(one.body, other.body);
+    let ended = async {
+        while scene.simulator.webhooks().waiting > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_webhook_out_of_order_comes_though_there_is_no_next_one() {
     let mut receiver = Receiver::new().await;
     let scene = Scene::with(telling(&receiver)).await;
@@ -217,6 +234,24 @@ async fn an_early_webhook_is_there_before_the_answer() {
     let arrived = receiver.rest();
     let event = arrived[0].read(&scene.psp).unwrap();
     assert_eq!(event.kind, "transfer.success");
+}
+
+#[tokio::test]
+async fn an_early_webhook_is_sent_again_also_when_the_caller_has_hung_up() {
+    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut options = options();
+    let url = format!("http://{}/hook", receiver.local_addr().unwrap());
+    options.webhook_url = Some(url);
+    let scene = Scene::with(options).await;
+    scene.arm(Fault::Early);
+    let new = payment("pay-1", 1_000);
+    let psp = scene.impatient();
+    let (called, first) = tokio::join!(psp.initialize(&new), receiver.accept());
+    assert!(called.is_err(), "it took too long: {called:?}");
+    // Not answered, the webhook comes again.
+    drop(first);
+    let again = tokio::time::timeout(PATIENCE, receiver.accept()).await;
+    again.expect("it is sent again").unwrap();
 }
 
 #[tokio::test]

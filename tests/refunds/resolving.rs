@@ -42,7 +42,7 @@ async fn a_person_settles_what_nobody_knows() {
         let Resolved::Now(refund) = resolved else {
             panic!("{resolved:?}");
         };
-        assert_eq!(refund.status, verdict.status());
+        assert_eq!(refund.status, verdict.into());
         assert_eq!(scene.in_transit().await, 0);
         assert_eq!(scene.payment(payment.id).await.refunded, left);
         let again = resolve(&scene, &refund, verdict).await;

@@ -351,7 +351,7 @@ impl Scene {
     ) -> Result<Applied, RefundError> {
         let (options, ledger, now) = (&self.options, &self.ledger, self.now());
         transact(self.pool(), async |conn| {
-            refunds::apply_dispute(conn, options, ledger, payment.id, said, now).await
+            refunds::apply_dispute(conn, options, ledger, payment.id, said, "webhook", now).await
         })
         .await
     }

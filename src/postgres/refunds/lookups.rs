@@ -1,7 +1,7 @@
 //! Payments whose refunds the PSP is to be asked for.
 //!
-//! Whoever takes one puts its next attempt off, which is the lease. One that was wished for again in
-//! the meantime has another time by then, and stays due.
+//! Whoever takes one puts its next attempt off, which is the lease, and counts it. A wish begins the
+//! count anew: one that was wished for in the meantime is not put back, and comes up by itself.
 
 use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
@@ -17,7 +17,7 @@ pub struct Lookup {
     pub ledger: Ledger,
     /// Which payment.
     pub payment_id: Uuid,
-    /// Waits so far.
+    /// Waits since it was last wished for.
     pub waits: i32,
     /// When the lease ends, UTC.
     pub lease_until: OffsetDateTime,
@@ -65,10 +65,10 @@ pub async fn take(
              SELECT d.ledger_id, d.payment_id FROM refund_lookups d
              WHERE d.next_attempt_at <= $1 AND d.psp = $2
              ORDER BY d.next_attempt_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
-         UPDATE refund_lookups r SET next_attempt_at = $3
+         UPDATE refund_lookups r SET next_attempt_at = $3, waits = r.waits + 1
          FROM due JOIN ledgers l ON l.id = due.ledger_id
          WHERE r.ledger_id = due.ledger_id AND r.payment_id = due.payment_id
-         RETURNING l.id AS of_ledger, l.name AS ledger_name, r.payment_id, r.waits",
+         RETURNING l.id AS of_ledger, l.name AS ledger_name, r.payment_id, r.waits - 1 AS waits",
     )
     .bind(now)
     .bind(psp)
@@ -88,7 +88,8 @@ pub async fn take(
     }))
 }
 
-/// Writes down when one that was taken is due next, if at all.
+/// Writes down when one that was taken is due next, if at all; unless it was taken or wished for again
+/// since.
 ///
 /// # Errors
 /// Where the database fails.
@@ -100,14 +101,15 @@ pub async fn put_back(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE refund_lookups SET next_attempt_at = $4, last_error = $5,
-                waits = CASE WHEN $4 IS NULL THEN 0 ELSE waits + 1 END
-         WHERE ledger_id = $1 AND payment_id = $2 AND next_attempt_at = $3",
+                waits = CASE WHEN $4 IS NULL THEN 0 ELSE waits END
+         WHERE ledger_id = $1 AND payment_id = $2 AND next_attempt_at = $3 AND waits = $6 + 1",
     )
     .bind(lookup.ledger.id)
     .bind(lookup.payment_id)
     .bind(lookup.lease_until)
     .bind(next)
     .bind(last_error.map(storable))
+    .bind(lookup.waits)
     .execute(conn)
     .await?;
     Ok(())

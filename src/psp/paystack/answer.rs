@@ -80,23 +80,6 @@ pub(super) fn judge(reply: &Reply, secret_key: &str) -> Result<Judged, PspError>
     }
 }
 
-/// What is wrong with a JSON text and where, without quoting any of it.
-pub(super) fn json_problem(error: &serde_json::Error) -> String {
-    let told = error.to_string();
-    match told.starts_with("missing field") || told.starts_with("duplicate field") {
-        true => told,
-        false => format!(
-            "{} at line {} column {}",
-            match error.is_data() {
-                true => "a value of another type",
-                false => "no JSON",
-            },
-            error.line(),
-            error.column()
-        ),
-    }
-}
-
 /// Fit for a log and for a person: short, printable, and without the key.
 fn presentable(text: &str, secret_key: &str) -> String {
     let text = match secret_key.is_empty() {

@@ -38,6 +38,7 @@ use super::{
     PspError, Recipient, Refund, Transfer, WebhookError, WebhookEvent,
 };
 use crate::config::{PaystackConfig, Secret};
+use crate::json;
 use crate::resilience::breaker::{Breaker, BreakerOptions, BreakerReport};
 use crate::telemetry::span::{Kind, Span};
 
@@ -280,7 +281,7 @@ impl Judged {
         match self {
             Self::Refused(refusal) => Ok(Err(refusal)),
             Self::Data(data) => serde_json::from_str(data.get()).map(Ok).map_err(|error| {
-                let problem = answer::json_problem(&error);
+                let problem = json::problem(&error);
                 PspError::unknown(format!("the answer's data can't be read: {problem}"))
             }),
         }

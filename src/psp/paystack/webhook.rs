@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::answer::json_problem;
 use super::wire;
 use crate::config::Secret;
+use crate::json;
 use crate::psp::{Refund, RefundStatus, Subject, WebhookError, WebhookEvent};
 
 /// The header that carries the signature.
@@ -66,7 +66,7 @@ struct Envelope {
 }
 
 fn parsed(body: &[u8]) -> Result<WebhookEvent, String> {
-    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| json_problem(&error))?;
+    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| json::problem(&error))?;
     let kind = envelope.event;
     let data = envelope.data.as_ref().map_or("null", |data| data.get());
     let (id, subject) = match kind.as_str() {
@@ -86,7 +86,7 @@ fn parsed(body: &[u8]) -> Result<WebhookEvent, String> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, String> {
-    serde_json::from_str(data).map_err(|error| format!("its data: {}", json_problem(&error)))
+    serde_json::from_str(data).map_err(|error| format!("its data: {}", json::problem(&error)))
 }
 
 fn charge(kind: &str, data: &str) -> Result<(String, Subject), String> {
