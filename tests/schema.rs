@@ -4,11 +4,14 @@
 mod common;
 
 use aegis::engine::Engine;
+use aegis::postgres::audit::second_person;
+use aegis::postgres::ledgers;
 use aegis::postgres::migrate::{self, Standing};
+use aegis::postgres::outbox::{self, Depth};
 use common::TestDatabase;
 use common::ledger::{main_ledger, post, transfer, verdict, wallet};
 use sqlx::migrate::MigrateError;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// A ledger with two wallets and one transfer of 500 between them.
 async fn furnished() -> TestDatabase {
@@ -382,4 +385,149 @@ async fn a_migration_that_was_changed_after_it_landed_is_refused() {
         matches!(refused, Err(MigrateError::VersionMismatch(1))),
         "{refused:?}"
     );
+}
+
+/// Puts so many events into the outbox of a ledger.
+async fn wait_in_outbox(pool: &PgPool, ledger_id: i32, events: i64) {
+    let mut conn = pool.acquire().await.unwrap();
+    sqlx::query(
+        "INSERT INTO transaction_outbox (ledger_id, event_id, event_type, topic, key, subject,
+                                         payload, created_at)
+         SELECT $1, gen_random_uuid(), 'test', 't', 'k', 's', '{}',
+                timestamptz '2026-11-01 00:00Z' + n * interval '1 second'
+         FROM generate_series(1, $2) n",
+    )
+    .bind(ledger_id)
+    .bind(events)
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    // What was written is in the statistics from now on, and not in a second.
+    sqlx::query("SELECT pg_stat_force_next_flush()")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+}
+
+/// How the outbox stands, by a look of this kind, and how many of its rows were read for it.
+async fn read_for(pool: &PgPool, looks_briefly: bool) -> (Depth, i64) {
+    let mut conn = pool.acquire().await.unwrap();
+    let before = rows_read(&mut conn).await;
+    let depth = match looks_briefly {
+        true => outbox::glance(&mut conn).await.unwrap(),
+        false => outbox::depth(&mut conn, None).await.unwrap(),
+    };
+    (depth, rows_read(&mut conn).await - before)
+}
+
+/// How many rows of the outbox this connection has read, as far as PostgreSQL has them apart.
+async fn rows_read(conn: &mut PgConnection) -> i64 {
+    // Its own are there at once where they were flushed at the end of the statement before.
+    for statement in [
+        "SELECT pg_stat_force_next_flush()",
+        "SELECT pg_stat_clear_snapshot()",
+    ] {
+        sqlx::query(statement).execute(&mut *conn).await.unwrap();
+    }
+    let read = sqlx::query_scalar(
+        "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+         FROM pg_stat_user_tables WHERE relname = 'transaction_outbox'",
+    );
+    read.fetch_one(conn).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_look_at_the_outbox_reads_few_rows_however_many_wait() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let ledger = main_ledger(pool).await;
+    let many = 4 * outbox::COUNTED_MAX;
+    wait_in_outbox(pool, ledger.id, many).await;
+    // Never analyzed, and then analyzed.
+    assert_reads_few(pool, many).await;
+    sqlx::query("ANALYZE transaction_outbox")
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_reads_few(pool, many).await;
+}
+
+async fn assert_reads_few(pool: &PgPool, many: i64) {
+    let (exact, read) = read_for(pool, false).await;
+    assert!(exact.is_exact && exact.rows == many, "{exact:?}");
+    assert!(read >= many, "what is measured is what is read: {read}");
+    let (brief, read) = read_for(pool, true).await;
+    assert!(
+        read <= outbox::COUNTED_MAX + 100,
+        "{read} rows were read for a look"
+    );
+    assert!(!brief.is_exact, "{brief:?}");
+    // Nothing else happened to the table, so that its statistics are right.
+    assert_eq!(
+        (brief.rows, brief.refused, brief.oldest_at),
+        (exact.rows, exact.refused, exact.oldest_at)
+    );
+}
+
+#[tokio::test]
+async fn a_look_at_the_outbox_counts_what_is_not_many_in_all_ledgers() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let (empty, _) = read_for(pool, true).await;
+    assert!(empty.is_exact && empty.rows == 0 && empty.oldest_at.is_none());
+    let ledger = main_ledger(pool).await;
+    let mut conn = pool.acquire().await.unwrap();
+    let name = "other".parse().unwrap();
+    let (other, _) = ledgers::create(&mut conn, &name).await.unwrap();
+    drop(conn);
+    wait_in_outbox(pool, other.id, 5).await;
+    wait_in_outbox(pool, ledger.id, 3).await;
+    sqlx::query("UPDATE transaction_outbox SET next_attempt_at = now() WHERE ledger_id = $1")
+        .bind(ledger.id)
+        .execute(pool)
+        .await
+        .unwrap();
+    let (exact, _) = read_for(pool, false).await;
+    let (brief, _) = read_for(pool, true).await;
+    assert!(brief.is_exact && brief.rows == 8 && brief.refused == 3);
+    assert_eq!(brief.oldest_at, exact.oldest_at);
+}
+
+#[tokio::test]
+async fn the_database_tells_two_persons_apart_as_the_program_does() {
+    let database = TestDatabase::create().await;
+    let names = [
+        "alice",
+        " Alice\t",
+        "root (sudo by ALICE)",
+        "Root (sudo by alice",
+        "http: alice",
+        "http: root (sudo by alice)",
+        "http:",
+        "http",
+        "httpd",
+        "http: http",
+        "bob",
+        "root",
+        "root (sudo by root)",
+        "root (sudo by )",
+        "aegis (sudo by alice)",
+        "aegis:reconciliation",
+        "curl/8.5.0 (x))",
+        "Unknown",
+        " ",
+        "",
+    ];
+    for first in names {
+        for second in names {
+            let told: bool = sqlx::query_scalar("SELECT (person($1) <> person($2)) IS TRUE")
+                .bind(first)
+                .bind(second)
+                .fetch_one(database.pool())
+                .await
+                .unwrap();
+            let here = second_person(first, second).is_ok();
+            assert_eq!(told, here, "{first:?} and {second:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::{Refusal, RunError, RunKey, news};
 use crate::event::EventType;
 use crate::ledger::Ledger;
 use crate::postgres::atomically;
-use crate::postgres::audit::Actor;
+use crate::postgres::audit::{Actor, NotAnother, second_person};
 use crate::postgres::payout_runs::{self as rows, Run, RunStatus, items};
 
 /// What came of a decision.
@@ -255,14 +255,34 @@ pub fn cancelled(run: &Run) -> Refusal {
 /// Why somebody can't approve of a run.
 #[must_use]
 pub fn approval_by(run: &Run, actor: &Actor) -> Option<Refusal> {
-    let is_starter = run.started_by.name == actor.name;
-    is_starter.then(|| {
-        let detail = format!(
-            "{} started payout run {} and can't approve of it as well: somebody else has to",
-            actor.name, run.key
-        );
-        Refusal::new("approver_is_starter", detail)
-    })
+    let (key, starter) = (&run.key, &run.started_by.name);
+    let (code, detail) = match second_person(starter, &actor.name).err()? {
+        NotAnother::Same => (
+            "approver_is_starter",
+            format!(
+                "{starter} started payout run {key} and can't approve of it as well, by whatever \
+                 name ({}): somebody else has to",
+                actor.name
+            ),
+        ),
+        NotAnother::SecondUnknown => (
+            "approver_unknown",
+            format!(
+                "who wants to approve of payout run {key} can't be told from the name {:?}: approve \
+                 from an account that has a name, over HTTP with a User-Agent",
+                actor.name
+            ),
+        ),
+        NotAnother::FirstUnknown => (
+            "starter_unknown",
+            format!(
+                "who started payout run {key} can't be told from the name {starter:?}, so that \
+                 nobody is known to be another: cancel it, and start it under another key from an \
+                 account that has a name, over HTTP with a User-Agent"
+            ),
+        ),
+    };
+    Some(Refusal::new(code, detail))
 }
 
 /// Why a run can't be gone on with, where it waits.

@@ -1,7 +1,7 @@
 //! What can go wrong with a run, beside what rules say no to.
 
 use crate::payouts::PayoutError;
-use crate::postgres::{Failure, Undone, classify};
+use crate::postgres::{Failure, Undone, classify, is_away};
 
 /// Why a run could not be started, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,18 @@ pub enum RunError {
         /// What broke it.
         source: sqlx::Error,
     },
+}
+
+impl RunError {
+    /// Whether it is no more than that the database is away: that is told once, by whoever watches it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Database(error) => is_away(error),
+            Self::LetGo { source, .. } => is_away(source),
+            Self::Payout(error) => error.is_away(),
+        }
+    }
 }
 
 impl Undone for RunError {

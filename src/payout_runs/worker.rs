@@ -3,12 +3,12 @@
 //! Which ones is in their rows, so that a daemon that starts takes up what another one had. Two may
 //! run: a run has one of them at a time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::drive::{Desk, Held, Notice, drive};
@@ -17,6 +17,7 @@ use crate::ledger::Ledger;
 use crate::postgres::payout_runs::{self as rows, Paying, items};
 use crate::postgres::{Settings, payout_runs::lock};
 use crate::psp::Psp;
+use crate::resilience::held_up::HeldUp;
 
 /// How often runs are looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -28,7 +29,8 @@ pub struct Worker<P> {
     settings: Settings,
 }
 
-type Mine = (i32, String);
+/// What this process works on: each run by the task that does.
+type Mine = HashMap<task::Id, (i32, String)>;
 
 impl<P: Psp + 'static> Worker<P> {
     /// Pays at this desk, and holds runs over connections of their own.
@@ -40,17 +42,25 @@ impl<P: Psp + 'static> Worker<P> {
 
     /// Works until it is stopped; runs stop at a safe point, and are gone on with at the next start.
     pub async fn run(&self, stop: CancellationToken) {
-        let (mut runs, mut mine) = (JoinSet::new(), HashSet::new());
+        let (mut runs, mut mine, mut held) = (JoinSet::new(), Mine::new(), HeldUp::default());
         while !stop.is_cancelled() {
-            if let Err(error) = self.look(&mut runs, &mut mine, &stop).await {
-                tracing::warn!(%error, "payout runs can't be looked for");
+            match self.look(&mut runs, &mut mine, &stop).await {
+                Ok(()) => held.goes_on("payout runs are looked for again"),
+                Err(error) => {
+                    held.failed("payout runs can't be looked for", &error, error.is_away());
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(POLL) => {}
-                Some(ended) = runs.join_next() => {
-                    if let Ok(ended) = ended {
-                        mine.remove(&ended);
+                Some(ended) = runs.join_next_with_id() => {
+                    let pause = ended.is_err();
+                    let run = mine.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+                    if pause {
+                        let key = run.map(|(_, key)| key);
+                        tracing::error!(run = key, "the work on a payout run panicked; it is gone on with");
+                        // Whatever it was, at once is too early.
+                        tokio::time::sleep(POLL).await;
                     }
                 }
             }
@@ -60,8 +70,8 @@ impl<P: Psp + 'static> Worker<P> {
 
     async fn look(
         &self,
-        runs: &mut JoinSet<Mine>,
-        mine: &mut HashSet<Mine>,
+        runs: &mut JoinSet<()>,
+        mine: &mut Mine,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
         let mut conn = self.desk.pool.acquire().await?;
@@ -73,16 +83,17 @@ impl<P: Psp + 'static> Worker<P> {
             in_background,
         } in paying
         {
-            let is_mine = mine.contains(&(ledger.id, key.clone()));
+            let run = (ledger.id, key.clone());
+            let is_mine = mine.values().any(|mine| *mine == run);
             match in_background {
                 _ if is_mine => {}
                 true => {
-                    mine.insert((ledger.id, key.clone()));
                     let worker = Self {
                         desk: Arc::clone(&self.desk),
                         settings: self.settings.clone(),
                     };
-                    runs.spawn(worker.work(ledger, key, stop.clone()));
+                    let task = runs.spawn(worker.work(ledger, key, stop.clone()));
+                    mine.insert(task.id(), run);
                 }
                 false => self.conclude(&ledger, &key).await?,
             }
@@ -105,16 +116,17 @@ impl<P: Psp + 'static> Worker<P> {
         Ok(())
     }
 
-    async fn work(self, ledger: Ledger, key: String, stop: CancellationToken) -> Mine {
-        match self.bring_on(&ledger, &key, &stop).await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(run = key, %error, "a payout run broke off; it is gone on with");
-                // Whatever it was, at once is too early.
-                tokio::time::sleep(POLL).await;
+    async fn work(self, ledger: Ledger, key: String, stop: CancellationToken) {
+        if let Err(error) = self.bring_on(&ledger, &key, &stop).await {
+            let message = "a payout run broke off; it is gone on with";
+            match error.is_away() {
+                // Told once, by whoever watches it.
+                true => tracing::debug!(run = key, %error, message),
+                false => tracing::warn!(run = key, %error, message),
             }
+            // Whatever it was, at once is too early.
+            tokio::time::sleep(POLL).await;
         }
-        (ledger.id, key)
     }
 
     async fn bring_on(

@@ -235,6 +235,18 @@ pub fn classify(error: &sqlx::Error) -> Failure {
     }
 }
 
+/// Whether the database is away: that is told once, by whoever watches it.
+#[must_use]
+pub fn is_away(error: &sqlx::Error) -> bool {
+    classify(error) == Failure::Lost
+}
+
+/// Whether the database can't be worked with now: it is away, or out of room.
+#[must_use]
+pub fn is_outage(error: &sqlx::Error) -> bool {
+    matches!(classify(error), Failure::Lost | Failure::Exhausted)
+}
+
 /// A stored value that the program can't read: the database was written by something else.
 pub(crate) fn unreadable(what: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{what} {value:?} in the database is not known here").into())
@@ -304,16 +316,30 @@ pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
 /// A restarted server leaves up to a pool full of dead connections, each found by its next use.
 pub const DEAD_MAX: u32 = 32;
 
-/// Whether the database answers. A connection that died while it was idle says nothing of it.
+/// Whether the database answers; `None`: not within this time. A connection that died while it was
+/// idle says nothing of it.
 ///
 /// # Errors
 /// Where it doesn't.
-pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
+pub async fn ping(pool: &PgPool, patience: Duration) -> Option<sqlx::Result<()>> {
+    let until = tokio::time::Instant::now() + patience;
     let mut dead = 0;
     loop {
-        match sqlx::query("SELECT 1").execute(pool).await {
+        let pinged = match tokio::time::timeout_at(until, pool.acquire()).await.ok()? {
+            Err(error) => Err(error),
+            Ok(mut conn) => {
+                let asked = sqlx::query("SELECT 1").execute(&mut *conn);
+                let answered = tokio::time::timeout_at(until, asked).await;
+                if answered.is_err() {
+                    // Given back, it would wait in the pool's hands for the same answer.
+                    conn.close_on_drop();
+                }
+                answered.ok()?
+            }
+        };
+        match pinged {
             Err(error) if classify(&error) == Failure::Lost && dead < DEAD_MAX => dead += 1,
-            done => return done.map(|_| ()),
+            done => return Some(done.map(|_| ())),
         }
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{unreadable, wallets};
 use crate::ledger::{Kind, PostedEntry, Receipt};
 
-/// The transactions of these ids, each with its entries in order of wallet.
+/// The transactions of these ids, each with its entries in order of wallet. An id may stand there twice.
 ///
 /// # Errors
 /// Where the database fails.
@@ -19,6 +19,10 @@ pub async fn receipts(
     ledger_id: i32,
     ids: &[Uuid],
 ) -> sqlx::Result<HashMap<Uuid, Receipt>> {
+    // Rows come once for each time that their id is named.
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
     let headers = sqlx::query(
         // The comparison of rows leaves the planner one index to go by.
         "SELECT t.* FROM unnest($2::uuid[]) AS named (id) CROSS JOIN LATERAL (
@@ -29,7 +33,7 @@ pub async fn receipts(
          ) t WHERE t.ledger_id = $1 AND t.id = named.id",
     )
     .bind(ledger_id)
-    .bind(ids)
+    .bind(&ids)
     .fetch_all(&mut *conn)
     .await?;
     let mut receipts = headers
@@ -49,7 +53,7 @@ pub async fn receipts(
          ORDER BY e.transaction_id, e.wallet_id",
     )
     .bind(ledger_id)
-    .bind(ids)
+    .bind(&ids)
     .fetch_all(conn)
     .await?;
     for row in &entries {

@@ -1,5 +1,9 @@
 //! Runs over a limit wait for somebody else.
 
+use aegis::payout_runs::{self, Decided};
+use aegis::postgres::audit::Actor;
+use time::OffsetDateTime;
+
 use crate::scene::{Scene, counts, start};
 
 /// Whoever became root by sudo is named with it.
@@ -52,6 +56,48 @@ async fn whoever_started_a_run_can_not_approve_of_it_and_somebody_else_can() {
         .map(|(deed, _)| deed)
         .collect();
     assert_eq!(deeds, ["started", "approved"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_becomes_another_by_sudo_by_case_or_by_http_nor_without_a_name() {
+    let scene = Scene::new().await;
+    waiting(&scene).await;
+    let key = "a".parse().unwrap();
+    let starter: String = sqlx::query_scalar("SELECT started_by FROM payout_runs")
+        .fetch_one(scene.pool())
+        .await
+        .unwrap();
+    let approve = async |name: String| {
+        let (host, now) = ("here".to_owned(), OffsetDateTime::now_utc());
+        let actor = Actor { name, host };
+        let (pool, topic) = (scene.pool(), "aegis.settlements");
+        let decided = payout_runs::approve(pool, topic, &scene.ledger, &key, false, &actor, now);
+        match decided.await.unwrap() {
+            Decided::Refused(refusal) => refusal.code,
+            _ => "approved",
+        }
+    };
+    for same in [
+        format!("root (sudo by {starter})"),
+        format!(" {} ", starter.to_uppercase()),
+        format!("http: {starter}"),
+    ] {
+        assert_eq!(approve(same.clone()).await, "approver_is_starter", "{same}");
+    }
+    for nobody in ["", " ", "unknown", "http", "root (sudo by unknown)"] {
+        assert_eq!(approve(nobody.into()).await, "approver_unknown", "{nobody}");
+    }
+    assert_eq!(approve("root (sudo by eve)".into()).await, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_somebody_unknown_is_approved_by_nobody() {
+    let scene = Scene::new().await;
+    let file = scene.list(&scene.merchants(1, 50_000).await, 40_000);
+    let nobody = [LIMIT, ("SUDO_USER", "unknown")];
+    scene.run_with(&start("a", &file), &nobody).exits(0);
+    let refused = scene.run_with(&APPROVE, &EVE).exits(3).json();
+    assert_eq!(refused["code"], "starter_unknown");
 }
 
 #[tokio::test(flavor = "multi_thread")]

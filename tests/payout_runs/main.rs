@@ -23,5 +23,6 @@ mod http;
 mod keys;
 mod kills;
 mod lists;
+mod panics;
 mod paying;
 mod schema;

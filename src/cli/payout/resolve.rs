@@ -11,7 +11,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Cell, Column, Record, Table};
 use crate::cli::who;
 use crate::dlq::discard::Reason;
-use crate::payouts::{self, PayoutStatus, Resolved, Verdict};
+use crate::payouts::{self, Resolved, Verdict};
 use crate::view::PayoutView;
 
 /// Decide how a payout ended, with a reason
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Args {
     /// The payout's id
     id: Uuid,
     /// How it ended: succeeded or failed
-    #[arg(long = "as", value_name = "VERDICT", value_parser = verdict)]
+    #[arg(long = "as", value_name = "VERDICT")]
     verdict: Verdict,
     /// Why, for whoever reads it later
     #[arg(long, value_name = "TEXT")]
@@ -42,10 +42,6 @@ pub(in crate::cli) struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-}
-
-fn verdict(name: &str) -> Result<Verdict, String> {
-    Verdict::from_name(name).ok_or_else(|| "it is succeeded or failed".to_owned())
 }
 
 /// What is to be done.
@@ -92,7 +88,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     let (ledger, payout) = context.unless_interrupted(reading).await?;
     let (id, reason) = (args.id, args.reason.as_str());
     let said = payout.resolution.as_ref();
-    if payout.status == args.verdict.status() && said.is_some_and(|said| said.reason == reason) {
+    if payout.status == args.verdict.into() && said.is_some_and(|said| said.reason == reason) {
         context.out.record(&PayoutView::new(&ledger, &payout))?;
         context.out.note("the same was said before: nothing to do");
         return Ok(Exit::Done);
@@ -101,9 +97,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         return Err(Failure::Rejected { code, detail }.into());
     }
     let view = PayoutView::new(&ledger, &payout);
-    let to = match args.verdict.status() {
-        PayoutStatus::Succeeded => format!("psp:{}", payout.psp),
-        _ => format!("merchant:{}:available", payout.merchant),
+    let to = match args.verdict {
+        Verdict::Succeeded => format!("psp:{}", payout.psp),
+        Verdict::Failed => format!("merchant:{}:available", payout.merchant),
     };
     let plan = Plan {
         payout: &view,

@@ -11,7 +11,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Cell, Column, Record, Table};
 use crate::cli::who;
 use crate::dlq::discard::Reason;
-use crate::refunds::{self, RefundStatus, Resolved, Verdict};
+use crate::refunds::{self, Resolved, Verdict};
 use crate::view::RefundView;
 
 /// Decide how a refund ended, with a reason
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Args {
     /// The refund's id
     id: Uuid,
     /// How it ended: succeeded or failed
-    #[arg(long = "as", value_name = "VERDICT", value_parser = verdict)]
+    #[arg(long = "as", value_name = "VERDICT")]
     verdict: Verdict,
     /// Why, for whoever reads it later
     #[arg(long, value_name = "TEXT")]
@@ -41,10 +41,6 @@ pub(in crate::cli) struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-}
-
-fn verdict(name: &str) -> Result<Verdict, String> {
-    Verdict::from_name(name).ok_or_else(|| "it is succeeded or failed".to_owned())
 }
 
 /// What is to be done.
@@ -91,7 +87,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
     let (ledger, refund) = context.unless_interrupted(reading).await?;
     let (id, reason) = (args.id, args.reason.as_str());
     let said = refund.resolution.as_ref();
-    if refund.status == args.verdict.status() && said.is_some_and(|said| said.reason == reason) {
+    if refund.status == args.verdict.into() && said.is_some_and(|said| said.reason == reason) {
         context.out.record(&RefundView::new(&ledger, &refund))?;
         context.out.note("the same was said before: nothing to do");
         return Ok(Exit::Done);
@@ -100,9 +96,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         return Err(Failure::Rejected { code, detail }.into());
     }
     let view = RefundView::new(&ledger, &refund);
-    let to = match args.verdict.status() {
-        RefundStatus::Succeeded => format!("psp:{}", refund.psp),
-        _ => "whom it came from".to_owned(),
+    let to = match args.verdict {
+        Verdict::Succeeded => format!("psp:{}", refund.psp),
+        Verdict::Failed => "whom it came from".to_owned(),
     };
     let plan = Plan {
         refund: &view,

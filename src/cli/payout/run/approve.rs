@@ -15,9 +15,9 @@ use crate::view::PayoutRunView;
 
 /// Approve of a run that waits, as somebody else than who started it, and pay it
 ///
-/// Shows the run and asks. Who approves is the account that runs this command; the database refuses an
-/// approval by whoever started the run. The payments follow at once, unless --only leaves them to the
-/// next `start` or `resume`.
+/// Shows the run and asks. Who approves is the account that runs this command, or became root by sudo
+/// to do so; whoever started the run is refused, and whose name can't be told. The payments follow at
+/// once, unless --only leaves them to the next `start` or `resume`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,8 +25,8 @@ Examples:
   aegisctl payout run approve --key 2026-11-22-evening --only
 
 Exit codes: 0 it is approved and all payouts succeeded, or it was before; 3 whoever started it can't
-approve of it, it was cancelled, or there is no such run; 5 some failed, are unknown or still on their
-way; 8 declined, or no terminal to ask on; 130 interrupted, at a safe point.")]
+approve of it, nor somebody unknown; it was cancelled, or there is no such run; 5 some failed, are
+unknown or still on their way; 8 declined, or no terminal to ask on; 130 interrupted, at a safe point.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     key: KeyArgs,
