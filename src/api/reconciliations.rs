@@ -65,6 +65,7 @@ pub(super) async fn run(
     let broken_lines = report.broken.into_iter();
     let answer = ReconciliationAnswer {
         run: ReconciliationView::new(&ledger, &report.run),
+        open: report.open,
         broken_lines: broken_lines
             .map(|broken| (broken.line, broken.problem).into())
             .collect(),
@@ -313,7 +314,8 @@ fn leg(item: &mut Object<'_, '_>) -> Option<Leg> {
 
 /// Approve what somebody else proposed
 ///
-/// Posts the correcting transaction and closes the discrepancy, together.
+/// Posts the correcting transaction and closes the discrepancy, together. Another proposal than the
+/// one that was seen is not approved.
 #[utoipa::path(post, path = "/v1/ledgers/{ledger}/discrepancies/{id}/approve", tag = "reconciliation",
     params(("id" = i64, Path, description = "The discrepancy's number.", example = "7")),
     request_body = DiscrepancyApproveRequest,
@@ -326,9 +328,12 @@ pub(super) async fn approve(
     IdSegment(id): IdSegment,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    body.read(|_| Some(()))?;
-    let (id, now) = (number(&id)?, OffsetDateTime::now_utc());
+    let seen = body.read(|object| {
+        let hash = object.required::<Cow<'_, str>>("proposal_hash");
+        hash.map(Cow::into_owned)
+    })?;
+    let (meant, now) = ((number(&id)?, seen.as_str()), OffsetDateTime::now_utc());
     let options = state.reconcile_options();
-    let done = resolve::approve(state.pool(), options, &ledger, id, &actor, now).await?;
+    let done = resolve::approve(state.pool(), options, &ledger, meant, &actor, now).await?;
     respond::ok(&view(&ledger, &done))
 }

@@ -3,6 +3,7 @@
 use super::format::Unusable;
 use crate::engine::PostError;
 use crate::ledger::Rejection;
+use crate::payouts::PayoutError;
 use crate::postgres::{self, Failure, Undone};
 
 /// Why a statement was not reconciled, or a discrepancy not resolved. Nothing took effect.
@@ -11,8 +12,10 @@ pub enum ReconcileError {
     /// The file can't be used.
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// Another run is at the same wallet's statements.
-    #[error("another run reconciles {wallet} now; start this one again when it has ended")]
+    /// A run, or an approval, is at the same wallet's statements.
+    #[error(
+        "another run or an approval is at the statements of {wallet} now; do this again when it has ended"
+    )]
     Busy {
         /// The wallet.
         wallet: String,
@@ -28,6 +31,9 @@ pub enum ReconcileError {
     /// Posting failed.
     #[error(transparent)]
     Post(PostError),
+    /// A payout's fee could not be written down.
+    #[error(transparent)]
+    Payout(#[from] PayoutError),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -65,6 +71,7 @@ impl Undone for ReconcileError {
         match self {
             Self::Database(error) => undone(error),
             Self::Post(PostError::Database(error)) => undone(error),
+            Self::Payout(error) => error.is_undone(),
             _ => false,
         }
     }

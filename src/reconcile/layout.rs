@@ -226,6 +226,7 @@ impl Layout {
             (fee, Format::Plain | Format::PaystackBalance) => value::minor("fee", fee)?,
             (fee, _) => value::major("fee", fee, currency)?,
         };
+        let fee = value::fee(fee)?;
         let amount = self.amount(&text, currency)?;
         let reference = name("reference", text(Field::Reference)?)?;
         let takes_a_name = matches!(kind, Kind::Payment | Kind::Payout | Kind::Refund);
@@ -272,9 +273,12 @@ impl Layout {
         } else if self.at(Field::Amount).is_some() {
             value::major("amount", text(Field::Amount)?, currency)?
         } else {
-            match (text(Field::Debit)?.trim(), text(Field::Credit)?.trim()) {
-                (debit, "") => value::major("debit", debit, currency)?.saturating_neg(),
-                ("", credit) => value::major("credit", credit, currency)?,
+            let debit = column("debit", text(Field::Debit)?, currency)?;
+            let credit = column("credit", text(Field::Credit)?, currency)?;
+            match (debit, credit) {
+                (Some(debit), None | Some(0)) => debit.saturating_neg(),
+                (None | Some(0), Some(credit)) => credit,
+                (None, None) => return Err("it has neither a debit nor a credit".to_owned()),
                 _ => return Err("it has a debit and a credit: one of them is empty".to_owned()),
             }
         };
@@ -298,6 +302,19 @@ impl Layout {
             "failed" | "reversed" | "abandoned" | "rejected" | "void" => Ok(Standing::Void),
             other => Err(format!("its status {other:?} is not known")),
         }
+    }
+}
+
+/// What stands in the column of what went, or of what came: nothing, or an amount without a sign.
+fn column(name: &str, text: &str, currency: Currency) -> Result<Option<i64>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        text => match value::major(name, text, currency)? {
+            amount @ 0.. => Ok(Some(amount)),
+            _ => Err(format!(
+                "{name} {text:?} is below zero; the column says which way it went"
+            )),
+        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! A line of a statement, whatever file it came in.
 
-use time::OffsetDateTime;
+use sha2::{Digest, Sha256};
+use time::{OffsetDateTime, UtcOffset};
+use uuid::Uuid;
 
 use crate::ledger::Currency;
 
@@ -112,6 +114,42 @@ pub struct Line {
     pub standing: Standing,
 }
 
+impl Line {
+    /// What makes it itself among the lines of `wallet`: account, kind, names, currency, amount and day,
+    /// hashed. Equal lines have the same, in whatever file they stand.
+    ///
+    /// A PSP's own id is left out where the name is there that both sides know: not all of its exports
+    /// have it. Banks use their ids again each year, and the day tells them apart.
+    #[must_use]
+    pub fn identity(&self, wallet: &str, is_psps: bool) -> Uuid {
+        let reference = self.reference.as_deref();
+        let external_id = self.external_id.as_deref();
+        let names = match is_psps {
+            true => [reference.or(external_id), None],
+            false => [reference, external_id],
+        };
+        let mut hash = Sha256::new();
+        for text in [
+            wallet,
+            &self.account,
+            self.kind.as_str(),
+            names[0].unwrap_or_default(),
+            names[1].unwrap_or_default(),
+            self.currency.code(),
+        ] {
+            // With its length, so that no text runs into the next one.
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        hash.update(self.amount.to_be_bytes());
+        let day = self.booked_at.to_offset(UtcOffset::UTC).to_julian_day();
+        hash.update(day.to_be_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        Uuid::from_bytes(id)
+    }
+}
+
 /// A line that can't be read, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Broken {
@@ -143,4 +181,115 @@ pub(super) fn name(field: &str, text: &str) -> Result<Option<String>, String> {
         return Err(format!("{field} holds a control character"));
     }
     Ok(Some(text.to_owned()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests state what must hold")]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn line() -> Line {
+        Line {
+            number: 2,
+            statement: 0,
+            account: "main".to_owned(),
+            kind: Kind::Payment,
+            reference: Some("order-1".to_owned()),
+            external_id: Some("77".to_owned()),
+            batch: None,
+            currency: "NGN".parse().unwrap(),
+            amount: 500,
+            fee: 8,
+            booked_at: datetime!(2026-11-22 09:30 UTC),
+            standing: Standing::Booked,
+        }
+    }
+
+    #[test]
+    fn where_a_line_stands_and_what_else_is_told_of_it_make_no_other_line() {
+        let same = Line {
+            number: 9,
+            statement: 1,
+            batch: Some("3".to_owned()),
+            fee: 0,
+            booked_at: datetime!(2026-11-22 23:59 UTC),
+            external_id: None,
+            ..line()
+        };
+        assert_eq!(same.identity("psp:a", true), line().identity("psp:a", true));
+    }
+
+    #[test]
+    fn each_thing_that_makes_a_line_itself_tells_it_from_others() {
+        let usd = "USD".parse().unwrap();
+        let name = |name: &str| Some(name.to_owned());
+        let others = [
+            Line {
+                account: String::new(),
+                ..line()
+            },
+            Line {
+                account: "mai".to_owned(),
+                reference: name("norder-1"),
+                ..line()
+            },
+            Line {
+                kind: Kind::Refund,
+                ..line()
+            },
+            Line {
+                reference: name("order-2"),
+                ..line()
+            },
+            Line {
+                reference: None,
+                ..line()
+            },
+            Line {
+                external_id: name("78"),
+                ..line()
+            },
+            Line {
+                currency: usd,
+                ..line()
+            },
+            Line {
+                amount: -500,
+                ..line()
+            },
+            Line {
+                booked_at: datetime!(2026-11-23 00:00 UTC),
+                ..line()
+            },
+        ];
+        let mut seen = vec![
+            line().identity("bank:a", false),
+            line().identity("bank:b", false),
+        ];
+        for other in &others {
+            let identity = other.identity("bank:a", false);
+            assert!(!seen.contains(&identity), "{other:?}");
+            seen.push(identity);
+        }
+    }
+
+    #[test]
+    fn a_psps_line_without_a_reference_goes_by_the_psps_own_id() {
+        let nameless = |id: &str| Line {
+            reference: None,
+            external_id: Some(id.to_owned()),
+            ..line()
+        };
+        let of = |line: Line| line.identity("psp:a", true);
+        assert_ne!(of(nameless("77")), of(nameless("78")));
+        assert_eq!(
+            of(Line {
+                external_id: None,
+                ..line()
+            }),
+            of(line())
+        );
+    }
 }

@@ -11,6 +11,7 @@ mod counted;
 mod csv_file;
 mod entry;
 mod error;
+mod fees;
 mod format;
 mod layout;
 mod line;

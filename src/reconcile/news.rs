@@ -39,6 +39,11 @@ pub(super) async fn tell_changes(
                 lines::News::Opened(it) => {
                     told.opened = told.opened.saturating_add(1);
                     after = it.id;
+                    let class = it.class.as_str();
+                    metrics::counter!(
+                        "aegis_discrepancies_total", "class" => class, "source" => "reconciliation"
+                    )
+                    .increment(1);
                     discrepancy::news(EventType::DiscrepancyOpened, ledger, it)
                 }
                 lines::News::Resolved(it) => {
@@ -65,8 +70,6 @@ pub(super) async fn tell_finished(
     if run.opened > 0 {
         let (wallet, opened) = (&run.wallet, run.opened);
         tracing::error!(wallet, opened, id = %run.id, "reconciliation found discrepancies");
-        metrics::counter!("aegis_discrepancies_total", "class" => "all", "source" => "reconciliation")
-            .increment(u64::try_from(opened).unwrap_or_default());
     }
     let payload = json!({
         "ledger": ledger.name.as_str(),

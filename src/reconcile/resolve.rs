@@ -11,9 +11,9 @@ use crate::engine::{Posting, post_own};
 use crate::event::EventType;
 use crate::ledger::{Address, Currency, Details, Ledger, LegDraft, Transaction, WalletRef};
 use crate::merchant::house;
-use crate::postgres::audit::{self, Actor, Deed};
+use crate::postgres::audit::{self, Actor, Deed, NotAnother, second_person};
 use crate::postgres::discrepancies::{self, Class, Discrepancy, Status};
-use crate::postgres::{atomically, outbox};
+use crate::postgres::{atomically, outbox, reconciliations};
 
 /// One leg of a correcting transaction.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -45,7 +45,7 @@ impl Leg {
 }
 
 /// What would correct a discrepancy, where its kind leaves no doubt: a PSP's payout to the bank, a
-/// top-up of its balance, a fee that it took.
+/// top-up of its balance, a fee that it took; with what it took for the line besides.
 #[must_use]
 pub fn suggested(discrepancy: &Discrepancy) -> Vec<Leg> {
     let kind = discrepancy
@@ -74,10 +74,19 @@ pub fn suggested(discrepancy: &Discrepancy) -> Vec<Leg> {
         currency,
         amount,
     };
-    vec![
-        leg(house::psp(psp), found.amount.saturating_neg()),
+    let taken = discrepancy.line_fee;
+    let mut legs = vec![
+        leg(house::psp(psp), taken.saturating_sub(found.amount)),
         leg(counterpart, found.amount),
-    ]
+    ];
+    match legs.last_mut() {
+        Some(fees) if fees.wallet == house::psp_fees() => {
+            fees.amount = fees.amount.saturating_sub(taken);
+        }
+        _ if taken != 0 => legs.push(leg(house::psp_fees(), taken.saturating_neg())),
+        _ => {}
+    }
+    legs
 }
 
 /// What was proposed, of a discrepancy that has a proposal.
@@ -175,22 +184,48 @@ async fn write_proposal(
     found.ok_or_else(|| not_found(ledger, id))
 }
 
+/// Whether the proposal that waits is the one that somebody saw, by its hash: whoever proposes may do
+/// so again at any time.
+///
+/// # Errors
+/// [`ReconcileError::Refused`] with `discrepancy_not_proposed` or `proposal_changed`.
+pub fn is_as_seen(discrepancy: &Discrepancy, seen: &str) -> Result<(), ReconcileError> {
+    let id = discrepancy.id;
+    let (Status::Proposed, Some(hash)) = (discrepancy.status, discrepancy.proposal_hash()) else {
+        let detail = format!("discrepancy {id} has no proposal yet: propose how it is resolved");
+        return Err(ReconcileError::refused("discrepancy_not_proposed", detail));
+    };
+    if hash == seen {
+        return Ok(());
+    }
+    let detail = format!(
+        "another proposal waits for discrepancy {id} than the one that was seen; nothing was done: \
+         look at what is proposed now, and approve that"
+    );
+    Err(ReconcileError::refused("proposal_changed", detail))
+}
+
 /// Says yes to what somebody else proposed: posts the correcting transaction and closes the
-/// discrepancy, in one COMMIT.
+/// discrepancy, in one COMMIT. `seen`: the hash of the proposal that is meant.
 ///
 /// # Errors
 /// [`ReconcileError::Refused`] with `discrepancy_not_found`, `discrepancy_resolved`,
-/// `discrepancy_not_proposed`, `second_person_needed`, or why the transaction can't be posted.
+/// `discrepancy_not_proposed`, `proposal_changed`, `second_person_needed`, `approver_unknown`, `proposer_unknown`, or why the transaction can't be posted.
 pub async fn approve(
     pool: &PgPool,
     options: &Options,
     ledger: &Ledger,
-    id: i64,
+    (id, seen): (i64, &str),
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Discrepancy, ReconcileError> {
     atomically!(pool, |conn| carry_out(
-        conn, options, ledger, id, actor, now
+        conn,
+        options,
+        ledger,
+        (id, seen),
+        actor,
+        now
     ))
 }
 
@@ -198,19 +233,22 @@ async fn carry_out(
     conn: &mut PgConnection,
     options: &Options,
     ledger: &Ledger,
-    id: i64,
+    (id, seen): (i64, &str),
     actor: &Actor,
     now: OffsetDateTime,
 ) -> Result<Discrepancy, ReconcileError> {
     let found = open_one(conn, ledger, id).await?;
-    let by = found.proposed_by.as_deref();
-    let (Status::Proposed, Some(by)) = (found.status, by) else {
-        let detail = format!("discrepancy {id} has no proposal yet: propose how it is resolved");
-        return Err(ReconcileError::refused("discrepancy_not_proposed", detail));
-    };
-    if by.trim().to_lowercase() == actor.name.trim().to_lowercase() {
-        let detail = format!("{by} proposed it: somebody else has to approve it; nothing was done");
-        return Err(ReconcileError::refused("second_person_needed", detail));
+    // A run may have found an entry for its line, and has not said so yet.
+    if let Some(wallet) = &found.wallet
+        && !reconciliations::keep_runs_away(conn, ledger.id, wallet).await?
+    {
+        let wallet = wallet.clone();
+        return Err(ReconcileError::Busy { wallet });
+    }
+    is_as_seen(&found, seen)?;
+    let by = found.proposed_by.as_deref().unwrap_or_default();
+    if let Err(problem) = second_person(by, &actor.name) {
+        return Err(one_person(problem, id, by, &actor.name));
     }
     let reason = found.reason.clone().unwrap_or_default();
     let transaction = correct(conn, options, ledger, &found).await?;
@@ -219,10 +257,35 @@ async fn carry_out(
     let done = done.ok_or_else(|| not_found(ledger, id))?;
     let event = discrepancy::news(EventType::DiscrepancyResolved, ledger, &done);
     outbox::tell(conn, ledger.id, &options.topic_settlements, &[event], now).await?;
-    let detail = json!({"proposed_by": by, "transaction_id": transaction});
+    let detail = json!({"proposed_by": by, "proposal_hash": seen, "transaction_id": transaction});
     let action = "discrepancy.resolved";
     record(conn, ledger, id, action, &reason, &detail, actor, now).await?;
     Ok(done)
+}
+
+fn one_person(problem: NotAnother, id: i64, first: &str, second: &str) -> ReconcileError {
+    let (code, detail) = match problem {
+        NotAnother::Same => (
+            "second_person_needed",
+            format!("{first} proposed it: somebody else has to approve it; nothing was done"),
+        ),
+        NotAnother::SecondUnknown => (
+            "approver_unknown",
+            format!(
+                "who wants to approve how discrepancy {id} is resolved can't be told from the name \
+                 {second:?}: approve from an account that has a name, over HTTP with a User-Agent"
+            ),
+        ),
+        NotAnother::FirstUnknown => (
+            "proposer_unknown",
+            format!(
+                "who proposed how discrepancy {id} is resolved can't be told from the name \
+                 {first:?}, so that nobody is known to be another: propose it again from an account \
+                 that has a name, over HTTP with a User-Agent"
+            ),
+        ),
+    };
+    ReconcileError::refused(code, detail)
 }
 
 async fn correct(

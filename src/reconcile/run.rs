@@ -6,12 +6,10 @@ use uuid::Uuid;
 
 use super::line::{Broken, Line, Standing};
 use super::statement::Statement;
-use super::{Options, ReconcileError, news};
-use crate::engine::{Posting, post_own};
+use super::{Options, ReconcileError, fees, news};
 use crate::ledger::{Address, Currency, Ledger};
-use crate::merchant::house;
 use crate::postgres::audit::{self, Actor, Deed};
-use crate::postgres::reconciliations::{self as lines, Reconciliation, Scope, StagedLine};
+use crate::postgres::reconciliations::{self as lines, Reconciliation, Scope, StagedLine, Whole};
 
 /// How many lines are staged at once.
 const LINES_AT_ONCE: usize = 10_000;
@@ -54,6 +52,8 @@ impl Source {
 pub struct Report {
     /// As it was written down.
     pub run: Reconciliation,
+    /// Discrepancies of this statement that are not resolved, whichever run found them.
+    pub open: i64,
     /// The PSP's fees that it took into the ledger, by currency, minor units.
     pub fees: Vec<(Currency, i64)>,
     /// Lines that could not be read, the first 1,000.
@@ -151,21 +151,36 @@ impl About<'_> {
             let wallet = wallet.to_owned();
             return Err(ReconcileError::Busy { wallet });
         }
-        let reading = read(conn, statement).await?;
+        let reading = read(conn, scope, statement).await?;
         let span = statement.span().or(reading.span);
         let covers = span.and_then(|(first, last)| {
             let (from, to) = (between.0.unwrap_or(first), between.1.unwrap_or(last));
             (from <= to).then_some((from, to))
         });
         let id = Uuid::now_v7();
+        lines::number(conn, scope).await?;
+        let file = Whole {
+            format: &statement.format().to_string(),
+            hash: &statement.hash(),
+            readable: reading.broken_count == 0,
+            covers,
+            said: between,
+        };
+        lines::find_lacking(conn, scope, &file).await?;
+        lines::came_again(conn, scope, id, now).await?;
         let known = lines::known(conn, scope).await?;
         lines::matched(conn, scope).await?;
-        let fees = book_fees(conn, options, ledger, scope, id, now).await?;
+        lines::find_fees(conn, scope).await?;
         let tally = lines::tally(conn).await?;
-        lines::write(conn, scope, id).await?;
+        if !lines::write(conn, scope, id).await? {
+            let wallet = wallet.to_owned();
+            return Err(ReconcileError::Busy { wallet });
+        }
         let keys = statement.format().covers();
         lines::open(conn, scope, id, covers, keys, now).await?;
+        lines::open_lacking(conn, scope, id, now).await?;
         lines::resolve_matched(conn, scope, now).await?;
+        let open = lines::count_open(conn, scope, id, covers, keys).await?;
         let told = news::tell_changes(conn, options, ledger, scope, id, now).await?;
         let run = Reconciliation {
             id,
@@ -186,6 +201,7 @@ impl About<'_> {
             finished_at: OffsetDateTime::now_utc(),
         };
         lines::insert(conn, ledger.id, &run).await?;
+        let fees = fees::book(conn, options, ledger, scope, id, now).await?;
         news::tell_finished(conn, options, ledger, &run, now).await?;
         let deed = Deed {
             at: now,
@@ -198,6 +214,7 @@ impl About<'_> {
         audit::record(conn, deed).await?;
         Ok(Report {
             run,
+            open,
             fees,
             broken: reading.broken,
         })
@@ -206,6 +223,7 @@ impl About<'_> {
 
 async fn read(
     conn: &mut PgConnection,
+    scope: &Scope<'_>,
     statement: &mut Statement,
 ) -> Result<Reading, ReconcileError> {
     let mut reading = Reading::default();
@@ -227,7 +245,7 @@ async fn read(
                 reading.span = Some((first.min(at), last.max(end)));
                 batch.push(line);
                 if batch.len() == LINES_AT_ONCE {
-                    stage(conn, &batch).await?;
+                    stage(conn, scope, &batch).await?;
                     batch.clear();
                 }
             }
@@ -243,17 +261,18 @@ async fn read(
             }
         }
     }
-    stage(conn, &batch).await?;
+    stage(conn, scope, &batch).await?;
     Ok(reading)
 }
 
-async fn stage(conn: &mut PgConnection, batch: &[Line]) -> sqlx::Result<()> {
+async fn stage(conn: &mut PgConnection, scope: &Scope<'_>, batch: &[Line]) -> sqlx::Result<()> {
     if batch.is_empty() {
         return Ok(());
     }
     let staged: Vec<StagedLine<'_>> = batch
         .iter()
         .map(|line| StagedLine {
+            identity: line.identity(scope.wallet, scope.psp.is_some()),
             number: line.number,
             statement: line.statement,
             account: &line.account,
@@ -268,33 +287,4 @@ async fn stage(conn: &mut PgConnection, batch: &[Line]) -> sqlx::Result<()> {
         })
         .collect();
     lines::copy(conn, &staged).await
-}
-
-/// Books what the PSP kept of what was matched, where the ledger had not heard of it: one
-/// transaction a currency.
-async fn book_fees(
-    conn: &mut PgConnection,
-    options: &Options,
-    ledger: &Ledger,
-    scope: &Scope<'_>,
-    id: Uuid,
-    now: OffsetDateTime,
-) -> Result<Vec<(Currency, i64)>, ReconcileError> {
-    let mut booked = Vec::new();
-    for fee in lines::take_fees(conn, scope, now).await? {
-        let currency: Currency = fee
-            .currency
-            .parse()
-            .map_err(|problem: String| ReconcileError::refused("currency_unknown", problem))?;
-        let psp = house::psp(scope.psp.unwrap_or_default());
-        let posting = Posting::new(&format!("reconciliation:{id}:psp_fees:{currency}"))
-            .leg(house::psp_fees(), currency, fee.amount.saturating_neg())
-            .leg(psp, currency, fee.amount);
-        let receipts = post_own(conn, ledger, vec![posting], &options.topic_transactions).await??;
-        for receipt in receipts {
-            lines::fees_taken(conn, &fee.currency, receipt.transaction_id).await?;
-        }
-        booked.push((currency, fee.amount));
-    }
-    Ok(booked)
 }

@@ -7,11 +7,33 @@ use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::ledger::Currency;
 
+/// The largest fee of a line, minor units: as many as a file can have lines sum to less than 64 bits.
+const FEE_MAX: i64 = 1_000_000_000_000;
+
 /// Whole minor units.
 pub(super) fn minor(field: &str, text: &str) -> Result<i64, String> {
-    text.trim().parse().map_err(|_| {
+    let amount = text.trim().parse().map_err(|_| {
         format!("{field} {text:?} is not a whole number of minor units, such as 125000")
-    })
+    })?;
+    with_an_opposite(field, text, amount)
+}
+
+/// What the other side has, the ledger has with the other sign.
+fn with_an_opposite(field: &str, text: &str, amount: i64) -> Result<i64, String> {
+    match amount.checked_neg() {
+        Some(_) => Ok(amount),
+        None => Err(format!("{field} {text:?} is beyond what can be booked")),
+    }
+}
+
+/// A fee that can be summed up with those of all other lines.
+pub(super) fn fee(fee: i64) -> Result<i64, String> {
+    match fee.unsigned_abs() <= FEE_MAX.unsigned_abs() {
+        true => Ok(fee),
+        false => Err(format!(
+            "the fee of {fee} minor units is beyond {FEE_MAX}, the most of a line"
+        )),
+    }
 }
 
 /// Units of the currency with at most its decimals, with or without commas between thousands:
@@ -32,9 +54,10 @@ pub(super) fn major(field: &str, text: &str, currency: Currency) -> Result<i64, 
     if digits.is_empty() || !are_digits(digits) || !are_digits(fraction) {
         return Err(wrong());
     }
-    format!("{whole}{fraction:0<decimals$}")
+    let amount = format!("{whole}{fraction:0<decimals$}")
         .parse()
-        .map_err(|_| wrong())
+        .map_err(|_| wrong())?;
+    with_an_opposite(field, text, amount)
 }
 
 /// `None` where commas stand elsewhere than between thousands.
@@ -113,6 +136,20 @@ mod tests {
             assert!(read(text, "NGN").is_err(), "{text}");
         }
         assert!(read("99999999999999999999", "NGN").is_err());
+        assert_eq!(read("-92233720368547758.07", "NGN"), Ok(-i64::MAX));
+    }
+
+    #[test]
+    fn an_amount_that_has_no_opposite_is_refused() {
+        let ngn = Currency::from_code("NGN").unwrap();
+        for told in [
+            minor("amount", "-9223372036854775808"),
+            major("amount", "-92233720368547758.08", ngn),
+        ] {
+            assert!(told.unwrap_err().contains("beyond what can be booked"));
+        }
+        assert_eq!(fee(-FEE_MAX), Ok(-FEE_MAX));
+        assert!(fee(FEE_MAX + 1).unwrap_err().contains("the most of a line"));
     }
 
     #[test]

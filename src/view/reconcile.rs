@@ -105,7 +105,7 @@ pub struct DiscrepancyView {
     pub wallet: Option<String>,
     /// As both sides name it.
     pub reference: Option<String>,
-    /// `payment`, `payout`, `refund` or `transaction`.
+    /// `payment`, `payout`, `refund`, `transaction` or `batch`.
     pub subject_kind: Option<String>,
     /// Its id.
     pub subject_id: Option<Uuid>,
@@ -129,7 +129,8 @@ pub struct DiscrepancyView {
     pub age_seconds: i64,
     /// The run that found it.
     pub reconciliation_id: Option<Uuid>,
-    /// What was proposed: `{"legs": […]}`, empty where nothing is to be posted.
+    /// What was proposed: `{"legs": […], "hash": …}`, without legs where nothing is to be posted. By its
+    /// hash it is approved.
     #[schema(value_type = Option<Object>)]
     pub proposal: Option<Value>,
     /// By whom.
@@ -157,6 +158,10 @@ impl DiscrepancyView {
         let (found_amount, found_currency) = parts(&it.found);
         let (subject_kind, subject_id) = it.subject.clone().unzip();
         let until = it.resolved_at.unwrap_or(now);
+        let mut proposal = it.proposal.clone();
+        if let Some(content) = proposal.as_mut().and_then(Value::as_object_mut) {
+            content.insert("hash".to_owned(), it.proposal_hash().into());
+        }
         Self {
             id: it.id,
             ledger: ledger.name.to_string(),
@@ -177,7 +182,7 @@ impl DiscrepancyView {
             opened_at: it.opened_at,
             age_seconds: (until - it.opened_at).whole_seconds().max(0),
             reconciliation_id: it.reconciliation_id,
-            proposal: it.proposal.clone(),
+            proposal,
             proposed_by: it.proposed_by.clone(),
             reason: it.reason.clone(),
             transaction_id: it.transaction_id,

@@ -16,4 +16,5 @@ mod common;
 mod clock;
 mod every_cent;
 mod market;
+mod reconciled;
 mod terms;

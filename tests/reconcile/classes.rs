@@ -4,7 +4,7 @@ use aegis::engine::Posting;
 use aegis::merchant::house;
 use time::macros::datetime;
 
-use crate::scene::{Scene, ngn, payment};
+use crate::scene::{Scene, ngn, noon, payment};
 
 #[tokio::test]
 async fn what_agrees_is_matched_and_opens_nothing() {
@@ -43,6 +43,28 @@ async fn a_payment_that_the_ledger_has_not_is_missing_here_until_it_comes() {
     assert_eq!(scene.open().await, ["missing_here nobody"]);
     let closed = &scene.discrepancies().await[0];
     assert_eq!(closed.resolved_by.as_deref(), Some("aegis:reconciliation"));
+}
+
+#[tokio::test]
+async fn what_is_no_longer_missing_is_closed_where_its_amount_or_fee_differs() {
+    let scene = Scene::new().await;
+    let at = datetime!(2026-11-22 15:00 UTC);
+    let id = scene.asked("a", 1_000).await;
+    let lines = [
+        "payment,a,NGN,1000,150,2026-11-22T12:00:00Z,booked,,",
+        "settlement,M2,NGN,-400,0,2026-11-22T15:00:00Z,booked,,",
+    ];
+    scene.plain(&lines).await;
+    assert_eq!(scene.open().await, ["missing_here a", "missing_here M2"]);
+    scene.pay(id, "a", 1_000, noon()).await;
+    sqlx::query("UPDATE payments SET psp_fee = 100")
+        .execute(scene.pool())
+        .await
+        .unwrap();
+    scene.to_bank("M2", 390, at).await;
+    scene.plain(&lines).await;
+    // Nothing suggests any more to post it once again.
+    assert_eq!(scene.open().await, ["amount a", "amount M2"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use aegis::reconcile::{Format, Source};
 
-use crate::scene::{HEADER, Scene, ngn};
+use crate::scene::{HEADER, Scene, ngn, noon};
 
 const BALANCE: &str = "\
 type,id,reference,currency,amount,fees,net,status,created_at
@@ -139,4 +139,46 @@ async fn plain_lines_of_another_psp_are_broken_lines() {
             .await,
         1
     );
+}
+
+#[tokio::test]
+async fn an_amount_that_has_no_opposite_is_a_broken_line() {
+    let scene = Scene::new().await;
+    let report = scene
+        .plain(&[
+            "settlement,X1,NGN,-9223372036854775808,0,2026-11-22T12:00:00Z,booked,,",
+            "settlement,X2,NGN,-100,1000000000001,2026-11-22T12:00:00Z,booked,,",
+            "settlement,X3,NGN,-9223372036854775807,0,2026-11-22T12:00:00Z,booked,,",
+        ])
+        .await;
+    let broken: Vec<u64> = report.broken.iter().map(|broken| broken.line).collect();
+    assert_eq!(broken, [2, 3]);
+    assert_eq!(report.run.lines, 1);
+    // What is recorded of it is in no later run's way.
+    scene.to_bank("X3", 5_000, noon()).await;
+    scene
+        .plain(&["settlement,X3,NGN,-5000,0,2026-11-22T12:00:00Z,booked,,"])
+        .await;
+}
+
+#[test]
+fn a_payment_that_its_fee_eats_up_is_in_the_simulators_export() {
+    use aegis::simulator::{Faults, Fees, LocalPsp};
+    let secret = aegis::config::Secret::new("sk_test_export");
+    let faults = Faults::new(1, Vec::new());
+    let psp = LocalPsp::new(secret, Fees::Paystack, faults, crate::scene::noon).unwrap();
+    let new = aegis::psp::NewPayment {
+        reference: "a".to_owned(),
+        email: "a@example.org".to_owned(),
+        amount: 1,
+        currency: crate::scene::ngn(),
+        callback_url: None,
+        metadata: None,
+    };
+    psp.with_books(|books| books.initialize(&new, crate::scene::noon()).map(drop))
+        .unwrap();
+    psp.pay("a").unwrap();
+    let export = String::from_utf8(psp.settlement_csv().unwrap()).unwrap();
+    let line = export.lines().nth(1).unwrap_or_default();
+    assert!(line.contains(",a,NGN,1,1,0,success,"), "{export}");
 }

@@ -63,6 +63,7 @@ async fn a_statement_is_sent_looked_at_and_its_discrepancy_resolved_by_two() {
     let (status, run) = api.post("ann", "k1", "/reconciliations", body).await;
     assert_eq!(status, 201, "{run}");
     assert_eq!((&run["matched"], &run["opened"]), (&json!(1), &json!(1)));
+    assert_eq!(run["open"], 1);
     assert_eq!(run["broken_lines"][0]["line"], 4);
     let id = run["id"].as_str().unwrap();
     let (status, shown) = api.get(&format!("/reconciliations/{id}")).await;
@@ -81,15 +82,50 @@ async fn a_statement_is_sent_looked_at_and_its_discrepancy_resolved_by_two() {
     let propose = format!("{path}/propose");
     let (status, it) = api.post("ann", "k2", &propose, body).await;
     assert_eq!((status, &it["status"]), (200, &json!("proposed")), "{it}");
+    let seen = json!({"proposal_hash": it["proposal"]["hash"]});
     let approve = format!("{path}/approve");
-    let (status, it) = api.post("ann", "k3", &approve, json!({})).await;
+    let (status, it) = api.post("ann", "k3", &approve, seen.clone()).await;
     assert_eq!((status, &it["code"]), (422, &json!("second_person_needed")));
-    let (status, it) = api.post("ben", "k4", &approve, json!({})).await;
+    let (status, it) = api.post("ben", "k4", &approve, seen).await;
     assert_eq!((status, &it["status"]), (200, &json!("resolved")), "{it}");
     let (_, shown) = api.get(&path).await;
     assert_eq!(shown["transaction_id"], it["transaction_id"]);
     let (_, clearing) = api.get("/reconciliations/clearing").await;
     assert_eq!(clearing["explained"], true, "{clearing}");
+}
+
+#[tokio::test]
+async fn an_approval_is_of_the_proposal_that_was_seen() {
+    let scene = Scene::new().await;
+    scene.plain(&[&payment("nobody", 5)]).await;
+    let api = Api::on(&scene);
+    let id = scene.discrepancies().await[0].id;
+    let path = format!("/discrepancies/{id}");
+    let (propose, approve) = (format!("{path}/propose"), format!("{path}/approve"));
+    let hash = |it: &Value| it["proposal"]["hash"].as_str().unwrap().to_owned();
+    let (_, it) = api
+        .post("ann", "k1", &propose, json!({"reason": "a test of ours"}))
+        .await;
+    let seen = json!({"proposal_hash": hash(&it)});
+    let (_, it) = api
+        .post("ann", "k2", &propose, json!({"reason": "another"}))
+        .await;
+    let (_, shown) = api.get(&path).await;
+    assert_eq!(hash(&shown), hash(&it));
+    let (status, refused) = api.post("ben", "k3", &approve, json!({})).await;
+    assert_eq!(
+        (status, &refused["errors"][0]["field"]),
+        (422, &json!("proposal_hash")),
+        "{refused}"
+    );
+    let (status, refused) = api.post("ben", "k4", &approve, seen).await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (422, &json!("proposal_changed"))
+    );
+    let seen = json!({"proposal_hash": hash(&shown)});
+    let (status, done) = api.post("ben", "k5", &approve, seen).await;
+    assert_eq!((status, &done["status"]), (200, &json!("resolved")));
 }
 
 #[tokio::test]

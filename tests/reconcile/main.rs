@@ -14,11 +14,15 @@ mod common;
 mod scene;
 
 mod bank;
+mod batches;
 mod camt053;
 mod classes;
 mod clearing;
+mod fees;
 mod formats;
 mod http;
+mod many;
 mod overlap;
 mod resolving;
+mod returned;
 mod tool;

@@ -133,6 +133,17 @@ impl Scene {
         format: Option<Format>,
         text: &str,
     ) -> Result<Report, ReconcileError> {
+        self.try_run_until(source, format, text, None).await
+    }
+
+    /// Runs over a statement that covers the time until then; `None`: until its last line.
+    pub async fn try_run_until(
+        &self,
+        source: Source,
+        format: Option<Format>,
+        text: &str,
+        until: Option<OffsetDateTime>,
+    ) -> Result<Report, ReconcileError> {
         let input = Box::new(Cursor::new(text.to_owned().into_bytes()));
         let mut statement = Statement::open(input, format, source.psp())?;
         let mut conn = self.pool().acquire().await.unwrap();
@@ -144,7 +155,7 @@ impl Scene {
             &self.ledger,
             &source,
             file,
-            (None, None),
+            (None, until),
             &tester(),
             now,
         )

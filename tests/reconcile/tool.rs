@@ -17,11 +17,17 @@ impl Tool<'_> {
     }
 
     fn run(&self, args: &[&str]) -> Ran {
+        self.run_as("ann", args)
+    }
+
+    /// As somebody who became root by sudo.
+    fn run_as(&self, who: &str, args: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_aegisctl"))
             .env_clear()
             .current_dir(self.directory.path())
             .env("DATABASE_URL", self.scene.database.url())
             .env("REDIS_ADDRESS", "")
+            .env("SUDO_USER", who)
             .args(args)
             .output()
             .unwrap();
@@ -44,8 +50,12 @@ async fn a_run_tells_by_its_exit_code_how_it_went() {
     let args: Vec<&str> = ["-o", "json"].iter().chain(&RUN).copied().collect();
     let told = tool.run(&args).exits(0).json();
     assert_eq!((&told["lines"], &told["matched"]), (&1.into(), &1.into()));
+    assert_eq!(told["open"], 0);
     tool.file("s.csv", &format!("{HEADER}{}\n", payment("b", 1_000)));
     tool.run(&RUN).exits(4);
+    // Cron tries again, and nothing got better.
+    let told = tool.run(&args).exits(4).json();
+    assert_eq!((&told["opened"], &told["open"]), (&0.into(), &1.into()));
     tool.run(&["reconcile", "clearing"]).exits(4);
     tool.file(
         "s.csv",
@@ -70,7 +80,7 @@ async fn a_run_tells_by_its_exit_code_how_it_went() {
         .run(&["-o", "json", "reconcile", "runs"])
         .exits(0)
         .json();
-    assert_eq!(runs.as_array().unwrap().len(), 3);
+    assert_eq!(runs.as_array().unwrap().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,4 +134,51 @@ async fn a_discrepancy_is_listed_shown_and_proposed_and_its_proposer_cannot_appr
     assert_eq!(listed.exits(0).json()[0]["reason"], "ticket 7");
     tool.run(&["reconcile", "list", "--status", "odd"]).exits(2);
     tool.run(&["reconcile", "list", "--class", "odd"]).exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_of_the_proposal_that_was_seen() {
+    let scene = Scene::new().await;
+    scene.plain(&[&payment("nobody", 5)]).await;
+    let tool = Tool::on(&scene);
+    let id = scene.discrepancies().await[0].id.to_string();
+    let propose = |reason: &str| {
+        let args = [
+            "-y",
+            "-o",
+            "json",
+            "reconcile",
+            "resolve",
+            &id,
+            "--reason",
+            reason,
+        ];
+        let done = tool.run(&args).exits(0).json();
+        done["proposal"]["hash"].as_str().unwrap().to_owned()
+    };
+    let (seen, now) = (propose("a test of ours"), propose("another"));
+    let approve = |hash: &str| {
+        let args = [
+            "-y",
+            "-o",
+            "json",
+            "reconcile",
+            "resolve",
+            &id,
+            "--approve",
+            "--proposal",
+            hash,
+        ];
+        tool.run_as("ben", &args)
+    };
+    assert_eq!(approve(&seen).exits(3).json()["code"], "proposal_changed");
+    let shown = tool.run(&["reconcile", "show", &id]).exits(0);
+    assert!(
+        shown
+            .stderr
+            .contains(&format!("--approve --proposal {now}")),
+        "{}",
+        shown.stderr
+    );
+    assert_eq!(approve(&now).exits(0).json()["status"], "resolved");
 }

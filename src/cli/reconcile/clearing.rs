@@ -100,6 +100,7 @@ fn rows(view: &ClearingView) -> Vec<Row> {
 pub(super) async fn run(context: &Context, _: &Args) -> anyhow::Result<Exit> {
     let mut conn = context.connect().await?;
     let ledger = context.ledger(&mut conn).await?;
+    clearing::without_limit(&mut conn).await?;
     let standings = clearing::standings(&mut conn, ledger.id).await?;
     let views: Vec<ClearingView> = standings.iter().map(ClearingView::from).collect();
     match context.out.format() {

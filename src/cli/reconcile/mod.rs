@@ -10,6 +10,7 @@ mod show;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::output::{Cell, Column, Record, Tone};
+use crate::postgres::discrepancies::Discrepancy;
 use crate::reconcile::ReconcileError;
 use crate::view::DiscrepancyView;
 
@@ -57,6 +58,15 @@ pub(super) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Runs(args) => runs::run(context, &args).await,
         Command::Clearing(args) => clearing::run(context, &args).await,
     }
+}
+
+/// The command that approves what is proposed, and no other proposal.
+fn approval_of(it: &Discrepancy) -> String {
+    let hash = it.proposal_hash().unwrap_or_default();
+    format!(
+        "aegisctl reconcile resolve {} --approve --proposal {hash}",
+        it.id
+    )
 }
 
 fn failure(error: ReconcileError) -> anyhow::Error {

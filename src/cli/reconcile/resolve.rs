@@ -19,7 +19,9 @@ const CONNECTIONS_MAX: u32 = 2;
 /// Propose how a discrepancy is resolved, or approve what somebody else proposed
 ///
 /// Without --transaction the proposal is to accept the difference as it is: nothing is posted.
-/// Approving posts the transaction and closes the discrepancy, together; whoever proposed can't.
+/// Approving posts the transaction and closes the discrepancy, together; whoever proposed can't. What
+/// is approved is the proposal that is shown, or the one of --proposal: where another one came
+/// meanwhile, nothing is done.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,9 +29,10 @@ Examples:
       --transaction psp:paystack NGN 125000 --transaction bank:main NGN -125000
   aegisctl reconcile resolve 8 --reason 'a test payment of ours'
   aegisctl reconcile resolve 7 --approve
+  aegisctl reconcile resolve 7 --approve --proposal 5b2f0c9d1e7a48366d21c0be94f8a7d3
 
-Exit codes: 3 it was resolved before, has no proposal, or was proposed by yourself; 8 declined, or no
-terminal to ask on.")]
+Exit codes: 3 it was resolved before, has no proposal or another one, or was proposed by yourself or
+somebody unknown; 6 a run is at its statements; 8 declined, or no terminal to ask on.")]
 #[command(group = clap::ArgGroup::new("deed").required(true))]
 pub(in crate::cli) struct Args {
     /// The discrepancy's number
@@ -44,6 +47,9 @@ pub(in crate::cli) struct Args {
     /// Approve what somebody else proposed
     #[arg(long, group = "deed")]
     approve: bool,
+    /// The hash of the proposal that is approved, as `show` tells it [default: the one that waits]
+    #[arg(long, value_name = "HASH", requires = "approve")]
+    proposal: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -93,6 +99,11 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         Ok((ledger, found))
     };
     let (ledger, found) = context.unless_interrupted(reading).await?;
+    let seen = args.proposal.clone().or_else(|| found.proposal_hash());
+    let seen = seen.unwrap_or_default();
+    if args.proposal.is_some() {
+        resolve::is_as_seen(&found, &seen).map_err(failure)?;
+    }
     let legs = match args.approve {
         true => resolve::proposed(&found),
         false => given,
@@ -111,10 +122,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         true => "to accept the difference",
         false => "this transaction",
     };
-    let question = match (args.approve, &found.proposed_by) {
-        (true, Some(by)) => format!("Approve {what} for discrepancy {id}, as {by} proposed?"),
-        (true, None) => format!("Approve {what} for discrepancy {id}?"),
-        (false, _) => format!("Propose {what} for discrepancy {id}?"),
+    let question = match (args.approve, &found.proposed_by, &found.reason) {
+        (true, Some(by), Some(reason)) => {
+            format!("Approve {what} for discrepancy {id}, as {by} proposed ({reason})?")
+        }
+        (true, _, _) => format!("Approve {what} for discrepancy {id}?"),
+        (false, _, _) => format!("Propose {what} for discrepancy {id}?"),
     };
     confirm(context, &question).await?;
     let pool = context.database()?.posting_pool(CONNECTIONS_MAX);
@@ -125,7 +138,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         }
         None => {
             let options = Options::from_config(context.config());
-            resolve::approve(&pool, &options, &ledger, id, &actor, now).await
+            resolve::approve(&pool, &options, &ledger, (id, &seen), &actor, now).await
         }
     };
     let done = done.map_err(failure)?;
@@ -134,7 +147,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         .record(&DiscrepancyView::new(&ledger, &done, now))?;
     if !args.approve {
         context.out.note(&format!(
-            "proposed; somebody else approves with `aegisctl reconcile resolve {id} --approve`"
+            "proposed; somebody else approves with `{}`",
+            super::approval_of(&done)
         ));
     }
     Ok(Exit::Done)

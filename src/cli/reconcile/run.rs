@@ -29,8 +29,8 @@ Examples:
   curl -s http://127.0.0.1:8090/simulator/settlement.csv |
       aegisctl reconcile run --psp paystack --file -
 
-Exit codes: 0 all agrees, or what doesn't was known before; 4 new discrepancies were found; 5 some
-lines could not be read; 6 another run is at this PSP's or bank's statements.")]
+Exit codes: 0 all agrees; 4 discrepancies of this statement are open, by this run or an earlier one; 5
+some lines could not be read; 6 another run is at this PSP's or bank's statements.")]
 #[command(group = clap::ArgGroup::new("whose").required(true))]
 pub(in crate::cli) struct Args {
     /// The PSP whose statement it is
@@ -57,6 +57,8 @@ pub(in crate::cli) struct Args {
 struct Summary {
     #[serde(flatten)]
     run: ReconciliationView,
+    /// Discrepancies of this statement that are not resolved, whichever run found them.
+    open: i64,
     /// The PSP's fees that were booked, by currency.
     fees: Vec<Fee>,
     broken_lines: Vec<Broken>,
@@ -114,11 +116,21 @@ impl Record for ReconciliationView {
 }
 
 impl Record for Summary {
-    const COLUMNS: &'static [Column] = COLUMNS;
+    const COLUMNS: &'static [Column] = &with_open();
 
     fn cells(&self) -> Vec<Cell> {
-        self.run.cells()
+        let mut cells = self.run.cells();
+        cells.push(self.open.into());
+        cells
     }
+}
+
+/// The columns of a run, and what is open after it.
+const fn with_open() -> [Column; COLUMNS.len() + 1] {
+    let mut columns = [Column::number("open"); COLUMNS.len() + 1];
+    let (of_run, _) = columns.split_at_mut(COLUMNS.len());
+    of_run.copy_from_slice(COLUMNS);
+    columns
 }
 
 fn time(option: &str, text: Option<&str>) -> Result<Option<OffsetDateTime>, Failure> {
@@ -177,20 +189,24 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         let fee = currency.format_minor(*fee);
         out.note(&format!("booked the PSP's fees: {currency} {fee}"));
     }
-    let (opened, broken) = (report.run.opened, report.run.broken);
+    let (open, broken) = (report.open, report.run.broken);
     let fees = report.fees.iter().map(|(currency, amount)| Fee {
         currency: currency.code(),
         amount: *amount,
     });
     out.record(&Summary {
         run: ReconciliationView::new(&ledger, &report.run),
+        open,
         fees: fees.collect(),
         broken_lines: report.broken,
     })?;
-    if opened > 0 {
-        out.note("discrepancies were found: `aegisctl reconcile list` shows them");
+    if open > 0 {
+        out.note(&format!(
+            "discrepancies of this statement that are open: {open}; `aegisctl reconcile list` shows \
+             them"
+        ));
     }
-    Ok(match (broken, opened) {
+    Ok(match (broken, open) {
         (1.., _) => Exit::Partly,
         (_, 1..) => Exit::Found,
         _ => Exit::Done,

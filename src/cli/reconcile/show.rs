@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::failure;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::postgres::discrepancies;
+use crate::postgres::discrepancies::{self, Status};
 use crate::reconcile::resolve;
 use crate::view::DiscrepancyView;
 
@@ -41,6 +41,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> 
         context.out.note(&format!(
             "what would correct it: `aegisctl reconcile resolve {} --reason … {legs}`",
             args.id
+        ));
+    }
+    if found.status == Status::Proposed {
+        context.out.note(&format!(
+            "somebody else than its proposer approves with `{}`",
+            super::approval_of(&found)
         ));
     }
     Ok(Exit::Done)

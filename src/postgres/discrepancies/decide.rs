@@ -24,7 +24,8 @@ pub struct Discrepancy {
     pub wallet: Option<String>,
     /// As both sides name it.
     pub reference: Option<String>,
-    /// Ours: `payment`, `payout`, `refund` or `transaction`, and its id.
+    /// Ours: `payment`, `payout`, `refund` or `transaction`, and its id; or `batch`, and the id of the
+    /// line that pays it out.
     pub subject: Option<(String, Uuid)>,
     /// What the ledger has.
     pub expected: Option<Sum>,
@@ -40,6 +41,8 @@ pub struct Discrepancy {
     pub status: Status,
     /// The statement's line, and what that is about.
     pub line: Option<(Uuid, Option<String>)>,
+    /// What the PSP took for the line, minor units; 0: nothing, or the statement does not tell.
+    pub line_fee: i64,
     /// The run that found it.
     pub reconciliation_id: Option<Uuid>,
     /// What was proposed.
@@ -56,6 +59,21 @@ pub struct Discrepancy {
     pub resolved_by: Option<String>,
     /// When, UTC.
     pub resolved_at: Option<OffsetDateTime>,
+}
+
+impl Discrepancy {
+    /// What tells its proposal from any other, also from the same one made again: 32 hexadecimal digits
+    /// over what is proposed, why, by whom and when.
+    #[must_use]
+    pub fn proposal_hash(&self) -> Option<String> {
+        let (content, at) = (self.proposal.as_ref()?.to_string(), self.proposed_at?);
+        let (number, at) = (self.id.to_string(), at.unix_timestamp_nanos().to_string());
+        let reason = self.reason.as_deref().unwrap_or_default();
+        let by = self.proposed_by.as_deref().unwrap_or_default();
+        let hash = super::digest_of(&[&number, &content, reason, by, &at]);
+        let shown = hash.iter().take(16).map(|byte| format!("{byte:02x}"));
+        Some(shown.collect())
+    }
 }
 
 /// How far a resolution is.
@@ -106,7 +124,7 @@ pub struct Filter<'a> {
     pub reconciliation: Option<Uuid>,
 }
 
-/// Reads a row that was selected with `proposal_text` and `line_kind`.
+/// Reads a row that was selected with `proposal_text`, `line_kind` and `line_fee`.
 pub(crate) fn read(row: &PgRow) -> sqlx::Result<Discrepancy> {
     let sum = |amount: &str, currency: &str| -> sqlx::Result<Option<Sum>> {
         let (amount, currency): (Option<i64>, Option<String>) =
@@ -135,6 +153,7 @@ pub(crate) fn read(row: &PgRow) -> sqlx::Result<Discrepancy> {
         opened_at: row.try_get("opened_at")?,
         status: Status::from_name(status).ok_or_else(|| unreadable("status", status))?,
         line: line_id.map(|id| (id, line_kind)),
+        line_fee: row.try_get::<Option<i64>, _>("line_fee")?.unwrap_or(0),
         reconciliation_id: row.try_get("reconciliation_id")?,
         proposal: proposal.map_err(|error| sqlx::Error::Decode(error.into()))?,
         proposed_by: row.try_get("proposed_by")?,
@@ -158,10 +177,9 @@ pub async fn page(
     rows: i64,
 ) -> sqlx::Result<Vec<Discrepancy>> {
     let found = sqlx::query(
-        "SELECT d.*, d.proposal::text AS proposal_text,
-                (SELECT l.kind FROM statement_lines l WHERE l.ledger_id = d.ledger_id
-                 AND l.id = d.line_id) AS line_kind
+        "SELECT d.*, d.proposal::text AS proposal_text, l.kind AS line_kind, l.fee AS line_fee
          FROM discrepancies d
+         LEFT JOIN statement_lines l ON l.ledger_id = d.ledger_id AND l.id = d.line_id
          WHERE d.ledger_id = $1 AND d.id > $2
            AND ($3::text IS NULL OR d.status = $3) AND ($3 IS NOT NULL OR $4 OR d.status <> 'resolved')
            AND ($5::text IS NULL OR d.class = $5) AND ($6::text IS NULL OR d.wallet = $6)
@@ -201,10 +219,10 @@ pub async fn find(
             .await?;
     }
     let row = sqlx::query(
-        "SELECT d.*, d.proposal::text AS proposal_text,
-                (SELECT l.kind FROM statement_lines l WHERE l.ledger_id = d.ledger_id
-                 AND l.id = d.line_id) AS line_kind
-         FROM discrepancies d WHERE d.ledger_id = $1 AND d.id = $2",
+        "SELECT d.*, d.proposal::text AS proposal_text, l.kind AS line_kind, l.fee AS line_fee
+         FROM discrepancies d
+         LEFT JOIN statement_lines l ON l.ledger_id = d.ledger_id AND l.id = d.line_id
+         WHERE d.ledger_id = $1 AND d.id = $2",
     )
     .bind(ledger_id)
     .bind(id)
@@ -243,7 +261,8 @@ pub async fn propose(
     Ok(done.rows_affected() == 1)
 }
 
-/// Closes a proposed discrepancy: whether it stood proposed. Its line is not looked at again.
+/// Closes a proposed discrepancy: whether it stood proposed. Its line is not looked at again, but where
+/// it was only about the line's batch.
 ///
 /// # Errors
 /// Where the database fails; a violation of `discrepancies_two_persons` where the proposer is who
@@ -259,7 +278,8 @@ pub async fn resolve(
     let line: Option<Option<Uuid>> = sqlx::query_scalar(
         "UPDATE discrepancies
          SET status = 'resolved', transaction_id = $3, resolved_by = $4, resolved_at = $5
-         WHERE ledger_id = $1 AND id = $2 AND status = 'proposed' RETURNING line_id",
+         WHERE ledger_id = $1 AND id = $2 AND status = 'proposed'
+         RETURNING CASE WHEN subject_kind IS DISTINCT FROM 'batch' THEN line_id END",
     )
     .bind(ledger_id)
     .bind(id)

@@ -106,6 +106,16 @@ pub struct Finding<'a> {
     pub occurred_at: Option<OffsetDateTime>,
 }
 
+/// Over texts, each with its length before it, so that no two lists of them run together.
+fn digest_of(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
 /// Writes a finding down: its number, where it is new. Told to the log, where an alert can look for it.
 ///
 /// # Errors
@@ -116,12 +126,7 @@ pub async fn open(
     finding: &Finding<'_>,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<i64>> {
-    let mut hash = Sha256::new();
-    for part in [finding.class.as_str(), finding.identity] {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(part);
-    }
-    let fingerprint: [u8; 32] = hash.finalize().into();
+    let fingerprint = digest_of(&[finding.class.as_str(), finding.identity]);
     let (subject_kind, subject_id) = finding.subject.unzip();
     let [expected, found] = [&finding.expected, &finding.found].map(Option::as_ref);
     let id: Option<i64> = sqlx::query_scalar(

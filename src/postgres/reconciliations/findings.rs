@@ -4,11 +4,12 @@ use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::matching::Scope;
+use super::batches;
+use super::matching::{Scope, hash_joins_only};
 use crate::postgres::discrepancies::{self, Discrepancy};
 
 /// Who closes what a later statement brought.
-const CLOSER: &str = "aegis:reconciliation";
+pub(super) const CLOSER: &str = "aegis:reconciliation";
 
 /// Writes down what is amiss with lines, and which entries the statement should have and doesn't.
 /// `covers`: the time that it speaks of, and the keys of transactions that it would have.
@@ -41,6 +42,7 @@ pub async fn open(
     .bind(reconciliation)
     .execute(&mut *conn)
     .await?;
+    batches::open(conn, scope, reconciliation, now).await?;
     let Some((from, to)) = covers else {
         return Ok(());
     };
@@ -72,7 +74,9 @@ pub async fn open(
     Ok(())
 }
 
-/// Closes what was missing on one side and is matched by now. Proposals about it are over with it.
+/// Closes what was missing on one side and is matched by now, also where something else about it is
+/// amiss. Proposals about it are over with it.
+/// What a batch lacks it lacks all the same.
 ///
 /// # Errors
 /// Where the database fails.
@@ -81,31 +85,76 @@ pub async fn resolve_matched(
     scope: &Scope<'_>,
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
+    hash_joins_only(conn, true).await?;
+    // By line and by entry each for itself: with one OR of both there is nothing to hash.
     sqlx::query(
-        "UPDATE discrepancies d
+        "WITH matched AS (
+             SELECT f.id AS line_id, f.transaction_id,
+                    f.match NOT IN ('differs', 'duplicate')
+                        AND (f.class IS NULL OR f.class = 'late') AS agrees
+             -- What was matched before agrees no more than it did.
+             FROM pg_temp.fresh f WHERE f.match IS NOT NULL AND NOT f.was_matched
+             UNION ALL
+             SELECT m.line_id, m.transaction_id, false FROM pg_temp.many m
+         )
+         UPDATE discrepancies d
          SET status = 'resolved', resolved_by = $3, resolved_at = $4,
              reason = CASE d.class WHEN 'missing_there'
                  THEN 'a later statement has it' ELSE 'the ledger has it by now' END
-         FROM (SELECT f.id AS line_id, f.transaction_id,
-                      f.match NOT IN ('differs', 'duplicate')
-                          AND (f.class IS NULL OR f.class = 'late') AS agrees
-               FROM pg_temp.fresh f WHERE f.match IS NOT NULL
-               UNION ALL
-               SELECT m.line_id, m.transaction_id, false FROM pg_temp.many m) f
-         WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.source = 'reconciliation'
-           AND d.status <> 'resolved'
-           AND ((d.class IN ('missing_here', 'amount', 'currency') AND d.line_id = f.line_id
-                 AND f.agrees)
-             OR (d.class = 'missing_there' AND d.subject_kind = 'transaction'
-                 AND d.subject_id = f.transaction_id))",
+         FROM (SELECT d.id FROM matched f JOIN discrepancies d ON d.line_id = f.line_id
+               WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.status <> 'resolved'
+                 AND d.class IN ('missing_here', 'amount', 'currency')
+                 AND d.subject_kind IS DISTINCT FROM 'batch'
+                 AND (f.agrees OR d.class = 'missing_here')
+               UNION
+               SELECT d.id FROM matched f JOIN discrepancies d ON d.subject_id = f.transaction_id
+               WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.status <> 'resolved'
+                 AND d.class = 'missing_there' AND d.subject_kind = 'transaction') c
+         WHERE d.ledger_id = $1 AND d.id = c.id AND d.source = 'reconciliation'
+           AND d.status <> 'resolved'",
     )
     .bind(scope.ledger_id)
     .bind(scope.wallet)
     .bind(CLOSER)
     .bind(now)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    hash_joins_only(conn, false).await
+}
+
+/// How many discrepancies of this statement are not resolved, whichever run found them: those of its
+/// lines, those that this run opened, and what the ledger has in the time that it `covers` and it
+/// lacks.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn count_open(
+    conn: &mut PgConnection,
+    scope: &Scope<'_>,
+    reconciliation: Uuid,
+    covers: Option<(OffsetDateTime, OffsetDateTime)>,
+    keys: &str,
+) -> sqlx::Result<i64> {
+    let (from, to) = covers.unzip();
+    sqlx::query_scalar(
+        "SELECT count(*) FROM discrepancies d
+         WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.source = 'reconciliation'
+           AND d.status <> 'resolved'
+           AND (d.reconciliation_id = $3
+             OR d.id IN (SELECT a.id FROM pg_temp.amiss a)
+             OR (d.class = 'missing_there' AND d.occurred_at >= $4 AND d.occurred_at <= $5
+                 AND EXISTS (SELECT FROM transactions t
+                             WHERE t.ledger_id = d.ledger_id AND t.id = d.subject_id
+                               AND t.idempotency_key LIKE $6)))",
+    )
+    .bind(scope.ledger_id)
+    .bind(scope.wallet)
+    .bind(reconciliation)
+    .bind(from)
+    .bind(to)
+    .bind(keys)
+    .fetch_one(conn)
+    .await
 }
 
 /// What a run changed, to be told.
@@ -130,13 +179,12 @@ pub async fn news(
     rows: i64,
 ) -> sqlx::Result<Vec<News>> {
     let found = sqlx::query(
-        "SELECT *, proposal::text AS proposal_text,
-                (SELECT l.kind FROM statement_lines l WHERE l.ledger_id = d.ledger_id
-                 AND l.id = d.line_id) AS line_kind
+        "SELECT d.*, d.proposal::text AS proposal_text, l.kind AS line_kind, l.fee AS line_fee
          FROM discrepancies d
-         WHERE ledger_id = $1 AND id > $2 AND wallet = $3
-           AND (reconciliation_id = $4 OR (resolved_by = $5 AND resolved_at = $6))
-         ORDER BY id LIMIT $7",
+         LEFT JOIN statement_lines l ON l.ledger_id = d.ledger_id AND l.id = d.line_id
+         WHERE d.ledger_id = $1 AND d.id > $2 AND d.wallet = $3
+           AND (d.reconciliation_id = $4 OR (d.resolved_by = $5 AND d.resolved_at = $6))
+         ORDER BY d.id LIMIT $7",
     )
     .bind(scope.ledger_id)
     .bind(after)
