@@ -75,12 +75,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("the runtime can't start: {error}"), 1),
     };
     // On SIGHUP the files are read again for what may change while the daemon runs.
-    let reload = move || {
-        let loaded = config::load(&sources).map_err(|error| error.to_string())?;
-        let filter = loaded.config.log.filter;
-        log_filter.set(&filter).map(|()| filter)
-    };
-    let ended = runtime.block_on(daemon::run(&loaded.config, reload));
+    let reread = || config::load(&sources);
+    let ended = runtime.block_on(daemon::run(&loaded.config, reread, &log_filter));
     // A blocking call that hangs doesn't hold the exit up.
     runtime.shutdown_background();
     match ended {

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, in words that say what to do about it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Origin;
@@ -98,12 +99,23 @@ pub enum ConfigError {
 
     /// A server which others could reach and which would let everybody in.
     #[error(
-        "`server.host` is {host}, where other machines may reach it, and there is no API key: \
-         create one with `aegisctl api-key create`, or set SERVER_HOST to 127.0.0.1"
+        "`server.host` is {host}, where other machines may reach it, and there are no API keys: \
+         set SERVER_HOST to 127.0.0.1, and let a proxy on the same machine take who may call"
     )]
     ListenWithoutKeys {
         /// The address to listen on.
         host: String,
+    },
+
+    /// A supervisor's socket which others could reach, with a server behind it that would let
+    /// everybody in.
+    #[error(
+        "the supervisor holds a socket at {address}, where other machines may reach it, and there \
+         is no API key: set ListenStream= of aegisd.socket to 127.0.0.1:{}", address.port()
+    )]
+    InheritedWithoutKeys {
+        /// Where the socket is.
+        address: SocketAddr,
     },
 
     /// More than one of the above; each line of the message is one of them.

@@ -765,7 +765,9 @@ pub(super) const KEYS: &[Key] = &[
         name: "log.filter",
         variable: "RUST_LOG",
         kind: Kind::Text(&rule::LOG_FILTER, |c| &mut c.log.filter),
-        help: "Which events are logged.",
+        help: "Which events are logged: a level for all of them, and levels of their own for some \
+               targets. A word that is no level is refused. What the log says of its own changes is \
+               there at every level.",
     },
     Key {
         name: "log.format",

@@ -1,6 +1,6 @@
 //! Who may be let in without a key: nobody but this machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::choice::PrimaryEnv;
 use super::error::ConfigError;
@@ -12,8 +12,7 @@ impl ServerConfig {
     #[must_use]
     pub fn listens_on_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {
-            // Canonical: `::ffff:127.0.0.1` is 127.0.0.1.
-            Ok(address) => address.to_canonical().is_loopback(),
+            Ok(address) => is_loopback(address),
             Err(_) => self.host.eq_ignore_ascii_case("localhost"),
         }
     }
@@ -26,6 +25,11 @@ impl ServerConfig {
             false => format!("{}:{}", self.host, self.port),
         }
     }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    // Canonical: `::ffff:127.0.0.1` is 127.0.0.1.
+    address.to_canonical().is_loopback()
 }
 
 impl Config {
@@ -50,9 +54,44 @@ impl Config {
             }),
         }
     }
+
+    /// The same of the socket that was bound by it: a name may stand for any address.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ListenWithoutKeys`].
+    pub fn check_bound_address(
+        &self,
+        bound: SocketAddr,
+        keys_exist: bool,
+    ) -> Result<(), ConfigError> {
+        match keys_exist || is_loopback(bound.ip()) {
+            true => Ok(()),
+            false => Err(ConfigError::ListenWithoutKeys {
+                host: format!("{} ({})", self.server.host, bound.ip()),
+            }),
+        }
+    }
+
+    /// The same of a socket that a supervisor holds, whatever `server.host` says.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InheritedWithoutKeys`], in every environment.
+    pub fn check_inherited_address(
+        &self,
+        address: SocketAddr,
+        keys_exist: bool,
+    ) -> Result<(), ConfigError> {
+        match keys_exist || is_loopback(address.ip()) {
+            true => Ok(()),
+            false => Err(ConfigError::InheritedWithoutKeys { address }),
+        }
+    }
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests state what must hold")]
 mod tests {
     use super::*;
 
@@ -99,6 +138,27 @@ mod tests {
                 assert!(config.check_listen_address(true).is_ok(), "{host}");
                 let refused = config.check_listen_address(false);
                 assert!(refused.is_err(), "{env} {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_socket_counts_whatever_the_host_is_called() {
+        let config = listening(PrimaryEnv::Production, "localhost");
+        for (address, loopback) in [
+            ("127.0.0.1:8080", true),
+            ("[::1]:8080", true),
+            ("[::ffff:127.0.0.1]:8080", true),
+            ("0.0.0.0:8080", false),
+            ("[::]:8080", false),
+            ("10.0.0.7:8080", false),
+        ] {
+            let socket: SocketAddr = address.parse().unwrap();
+            for keys_exist in [true, false] {
+                let bound = config.check_bound_address(socket, keys_exist);
+                assert_eq!(bound.is_ok(), loopback || keys_exist, "{address}");
+                let inherited = config.check_inherited_address(socket, keys_exist);
+                assert_eq!(inherited.is_ok(), loopback || keys_exist, "{address}");
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use tracing_subscriber::filter::LevelFilter;
+
 use super::choice::{Choice, SslMode};
 use super::secret::SecretUrl;
 
@@ -53,9 +55,24 @@ pub(super) const TOPIC: TextRule = TextRule {
 };
 
 pub(super) const LOG_FILTER: TextRule = TextRule {
-    wanted: "directives such as `info` or `info,aegis::outbox=debug`",
-    accepts: |text| tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
+    wanted: "off, error, warn, info, debug or trace, and more of target=level behind commas, such as \
+             `info` or `info,aegis::outbox=debug`",
+    // The subscriber trips over blanks around a directive; they are refused before it reads any.
+    accepts: |text| {
+        text.split(',').all(is_log_directive)
+            && tracing_subscriber::EnvFilter::builder().parse(text).is_ok()
+    },
 };
+
+/// A level, or something with its level behind `=`. The subscriber would take a word that is no level
+/// for the name of a target: `debgu` for one that there is none of, so that not even errors were
+/// logged.
+fn is_log_directive(text: &str) -> bool {
+    // A `=` in brackets belongs to a span's field.
+    let behind = text.rsplit(']').next().unwrap_or(text);
+    let has_level = behind.contains('=') && text.trim() == text;
+    has_level || text.parse::<LevelFilter>().is_ok()
+}
 
 pub(super) const BASE_URL: TextRule = TextRule {
     wanted: "https://host, http://host:port or the like, without user, query and closing slash",
@@ -327,8 +344,32 @@ mod tests {
 
     #[test]
     fn a_log_filter_is_what_the_subscriber_takes() {
-        assert!((LOG_FILTER.accepts)("info,aegis::outbox=debug"));
+        for filter in [
+            "info",
+            "OFF",
+            "info,aegis::outbox=debug",
+            "aegis::outbox=debug,warn",
+            "info,aegis[request{route=x}]=trace",
+        ] {
+            assert!((LOG_FILTER.accepts)(filter), "{filter}");
+        }
         assert!(!(LOG_FILTER.accepts)("aegis=loud"));
+    }
+
+    #[test]
+    fn a_word_in_a_log_filter_that_is_no_level_is_refused() {
+        for filter in [
+            "debgu",
+            "warning",
+            "info,warning",
+            "aegis::outbox",
+            "info,aegis[request{route=x}]",
+            "info, aegis::outbox=debug",
+            " info",
+            " a\u{e9}=debug",
+        ] {
+            assert!(!(LOG_FILTER.accepts)(filter), "{filter}");
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::parts::{Part, Starter};
 use super::startup::{self, DaemonError};
 use crate::bus::topics::{dead_letters_of, with_dead_letters};
 use crate::bus::{Bus, BusError, feed};
@@ -22,7 +22,7 @@ const TOPICS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Running consumers.
 pub(super) struct Consumers {
-    tasks: JoinSet<&'static str>,
+    parts: Vec<Part>,
     stop: CancellationToken,
     pool: PgPool,
 }
@@ -35,6 +35,7 @@ impl Consumers {
         settings: &Settings,
         bus: &Arc<Bus>,
         letters: &Arc<Bus>,
+        starter: &Starter,
     ) -> Result<Self, DaemonError> {
         let pool = settings.posting_pool(CONNECTIONS_MAX);
         let kafka = &config.kafka;
@@ -50,61 +51,46 @@ impl Consumers {
         let dead =
             [&kafka.topic_transactions, &kafka.topic_settlements].map(|t| dead_letters_of(t));
         let dead: Vec<&str> = dead.iter().map(String::as_str).collect();
+        let indexer = Indexer::new(pool.clone()).counting(&dead);
         let dead = bus.subscribe(&format!("{group}.dlq"), &dead)?;
         let (taking, retrying) = consumer::new(pool.clone(), Arc::clone(letters), options);
-        let indexer = Indexer::new(pool.clone());
 
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
+        let mut parts = Vec::new();
         let stopped = stop.clone();
-        tasks.spawn(async move {
+        parts.push(starter.start("settlement consumer", async move {
             feed("settlements", settlements, taking, stopped).await;
-            "settlement consumer"
-        });
+        }));
         let stopped = stop.clone();
-        tasks.spawn(async move {
+        parts.push(starter.start("settlement consumer's retries", async move {
             retrying.run(stopped).await;
-            "settlement consumer's retries"
-        });
+        }));
         let stopped = stop.clone();
-        tasks.spawn(async move {
+        parts.push(starter.start("DLQ consumer", async move {
             feed("dead letters", dead, indexer, stopped).await;
-            "DLQ consumer"
-        });
+        }));
         let (bus, stopped) = (Arc::clone(bus), stop.clone());
         let topics = [&kafka.topic_transactions, &kafka.topic_settlements].map(String::clone);
         let partitions = i32::try_from(kafka.topic_partitions).unwrap_or(i32::MAX);
-        tasks.spawn(async move {
+        parts.push(starter.start("making of topics", async move {
             let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
             tokio::select! {
                 () = make_topics(&bus, &topics, partitions) => stopped.cancelled().await,
                 () = stopped.cancelled() => {}
             }
-            "making of topics"
-        });
-        Ok(Self { tasks, stop, pool })
+        }));
+        Ok(Self { parts, stop, pool })
     }
 
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// The first that ends by itself.
-    pub(super) async fn ended(&mut self) -> &'static str {
-        match self.tasks.join_next().await {
-            Some(Ok(part)) => part,
-            Some(Err(error)) => {
-                tracing::error!(%error, "a consumer did not end well");
-                "consumers"
-            }
-            None => "consumers",
-        }
-    }
-
     /// Stops them. What is in their hands comes again at the next start.
-    pub(super) async fn stop(mut self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            super::report("consumers", ended);
+        for part in self.parts {
+            part.ended().await;
         }
     }
 }

@@ -12,13 +12,16 @@ use crate::engine::CommitterPulse;
 use crate::postgres::dead_letters::index;
 use crate::postgres::discrepancies::Class;
 use crate::postgres::standing::{self, Count};
-use crate::postgres::{outbox, retries, verify_runs, webhooks};
+use crate::postgres::{in_time, outbox, retries, verify_runs, webhooks};
 use crate::resilience::breaker::BreakerState;
+use crate::resilience::failpoint;
 use crate::telemetry::Metrics;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// What is dearer to count is counted every so many looks.
 const MONEY_LOOKS: u32 = 6;
+/// How long a look may take: a server that is gone without a word must not end the looking.
+const LOOK_MAX: Duration = Duration::from_secs(20);
 
 /// A pool by the name that it has in the metrics.
 pub(super) type NamedPool = (&'static str, PgPool);
@@ -28,6 +31,7 @@ pub(super) async fn watch(pools: Vec<NamedPool>, committer: CommitterPulse, metr
     gauge!("aegis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     let mut looks: u32 = 0;
     loop {
+        failpoint::reach(failpoint::GAUGES_TURNS);
         pools.iter().for_each(pool);
         committer.measure();
         if let Some((name, pool)) = pools.first() {
@@ -66,10 +70,23 @@ async fn look(
     histogram!("aegis_pool_acquire_seconds", "pool" => name)
         .record(asked_at.elapsed().as_secs_f64());
     let mut conn = conn?;
-    queues(&mut conn, now).await?;
+    let looked = in_time(LOOK_MAX, look_over(&mut conn, with_money, now)).await;
+    if looked.is_err() {
+        // It may be in the middle of an answer, or hear of none any more.
+        conn.close_on_drop();
+    }
+    looked
+}
+
+async fn look_over(
+    conn: &mut PgConnection,
+    with_money: bool,
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    queues(conn, now).await?;
     looked("queues", now);
     if with_money {
-        money(&mut conn, now).await?;
+        money(conn, now).await?;
         looked("money", now);
     }
     Ok(())
@@ -80,7 +97,7 @@ fn looked(what: &'static str, now: OffsetDateTime) {
 }
 
 async fn queues(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<()> {
-    let queue = outbox::depth(conn, None).await?;
+    let queue = outbox::glance(conn).await?;
     gauge!("aegis_outbox_rows").set(number(queue.rows));
     gauge!("aegis_outbox_refused_rows").set(number(queue.refused));
     gauge!("aegis_outbox_oldest_age_seconds").set(age(queue.oldest_at, now));

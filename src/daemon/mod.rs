@@ -8,7 +8,10 @@
 mod consumers;
 mod gauges;
 mod money;
+mod notify;
+mod parts;
 mod readiness;
+mod reload;
 mod server;
 mod startup;
 mod supervisor;
@@ -17,24 +20,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState};
 use crate::bus::Bus;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Loaded};
 use crate::dlq::Replayer;
 use crate::engine::{Committer, Engine, Limits};
 use crate::onboarding::Office;
 use crate::outbox::{Relay, RelayOptions};
 use crate::settlement::{self, Settler};
-use crate::telemetry::{Metrics, Traces};
+use crate::telemetry::{LogFilter, Metrics, Traces};
 
 use consumers::Consumers;
 use money::Money;
+use parts::{Part, Starter};
 pub use startup::DaemonError;
+use supervisor::Phase;
 
 /// A run works on one period at a time; callers may start some of their own.
 const SETTLEMENT_CONNECTIONS: u32 = 4;
@@ -42,63 +46,65 @@ const SETTLEMENT_CONNECTIONS: u32 = 4;
 /// The parts that run until the end, in the order in which they are drained.
 struct Parts {
     address: std::net::SocketAddr,
-    server: JoinHandle<()>,
-    committer: JoinHandle<()>,
-    relay: JoinHandle<()>,
+    server: Part,
+    committer: Part,
+    relay: Part,
     consumers: Consumers,
     replayer: Replayer,
     money: Option<Money>,
-    readiness: JoinHandle<()>,
-    gauges: JoinHandle<()>,
-    supervision: JoinHandle<()>,
-    settling: JoinHandle<()>,
+    readiness: Part,
+    gauges: Part,
+    supervision: Part,
+    phase: watch::Sender<Phase>,
+    settling: Part,
     bus: Arc<Bus>,
     pool: PgPool,
     stop_intake: CancellationToken,
     stop_relay: CancellationToken,
 }
 
-/// Runs until a signal comes and all is drained, or a part fails. On SIGHUP `reload` reads the
-/// configuration again and says by which filter is logged from then on.
+/// Runs until a signal comes and all is drained, or a part fails. A signal during the start ends it
+/// there: nothing was accepted. On SIGHUP `reread` reads the configuration again, and `log` logs by
+/// it from then on.
 ///
 /// # Errors
 /// See [`DaemonError`]; each has its exit code.
 pub async fn run(
     config: &Config,
-    reload: impl Fn() -> Result<String, String>,
+    reread: impl Fn() -> Result<Loaded, ConfigError>,
+    log: &LogFilter,
 ) -> Result<(), DaemonError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let mut stop = Stop::heard()?;
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let traces = Traces::start(&config.telemetry)?;
-    let mut parts = start(config).await?;
+    let (starter, mut endings) = parts::starter();
+    let parts = tokio::select! {
+        started = start(config, &starter) => started?,
+        () = stop.asked() => {
+            tracing::info!("stopping; it did not serve yet");
+            supervisor::stopping_early();
+            return Ok(());
+        }
+    };
     tracing::info!(address = %parts.address, bus = ?config.bus, "serving");
-    supervisor::ready(parts.address);
+    parts.phase.send_replace(Phase::Serving);
     let reloads = async {
         while hangup.recv().await.is_some() {
-            match reload() {
-                Ok(filter) => tracing::info!(filter, "the configuration was read again"),
-                Err(reason) => tracing::warn!(reason, "the configuration stays as it was"),
-            }
+            reload::apply(reread(), log);
         }
         std::future::pending::<()>().await;
     };
     let ended = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        () = stop.asked() => None,
         () = reloads => None,
-        _ = &mut parts.server => Some("server"),
-        _ = &mut parts.committer => Some("committer"),
-        _ = &mut parts.relay => Some("relay"),
-        part = parts.consumers.ended() => Some(part),
-        part = money::ended(&mut parts.money) => Some(part),
+        part = endings.next() => Some(part),
     };
     if let Some(part) = ended {
         // Without it nothing is right any more: a supervisor starts the process anew.
         return Err(DaemonError::PartEnded(part));
     }
     tracing::info!("stopping");
-    supervisor::stopping();
+    parts.phase.send_replace(Phase::Draining);
     let deadline = config.server.shutdown_deadline;
     tokio::time::timeout(deadline, drain(parts))
         .await
@@ -111,15 +117,39 @@ pub async fn run(
     Ok(())
 }
 
-async fn start(config: &Config) -> Result<Parts, DaemonError> {
+/// The signals that ask for an end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn heard() -> Result<Self, DaemonError> {
+        let heard = |kind| signal(kind).map_err(DaemonError::Signals);
+        Ok(Self {
+            terminate: heard(SignalKind::terminate())?,
+            interrupt: heard(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn start(config: &Config, starter: &Starter) -> Result<Parts, DaemonError> {
     config.check_listen_address(false)?;
+    let inherited = startup::inherited_listener(config)?;
     let metrics = Metrics::start();
     let settings = startup::database(config)?;
     let pool = settings.pool();
     startup::check_schema(&pool, &settings).await?;
     let (bus, letters) = startup::bus(config)?;
-    let consumers = Consumers::start(config, &settings, &bus, &letters)?;
-    let money = Money::start(config, &settings, &pool).await?;
+    let consumers = Consumers::start(config, &settings, &bus, &letters, starter)?;
+    let money = Money::start(config, &settings, &pool, starter).await?;
     let cache = startup::cache(config)?;
     let mut engine = Engine::new(&settings, &config.kafka.topic_transactions);
     if let Some(locks) = startup::locks(cache.as_ref(), config) {
@@ -130,7 +160,12 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         queue_commands_max: config.posting.queue_commands_max,
         queue_wait: config.posting.queue_wait,
     };
-    let (committer, committer_task) = Committer::start(engine, limits);
+    let (committer, committing) = Committer::start(engine, limits);
+    let committing = starter.start("committer", async move {
+        if let Err(error) = committing.await {
+            tracing::error!(%error, "the committer did not end well");
+        }
+    });
     let relay_options = RelayOptions {
         claim_rows_max: config.relay.claim_rows_max,
         poll: config.relay.poll,
@@ -140,14 +175,15 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
     let (stop_intake, stop_relay) = (CancellationToken::new(), CancellationToken::new());
     let (report, reported) = watch::channel(api::Readiness::default());
     let relay_turns = relay.turns();
-    let readiness = tokio::spawn(readiness::watch(
+    let readiness = readiness::watch(
         pool.clone(),
         config.redis.address.clone().zip(cache.clone()),
         Arc::clone(&bus),
         money.as_ref().map(|money| money.desk.psp().clone()),
         relay.turns(),
         report,
-    ));
+    );
+    let readiness = starter.start("readiness", readiness);
     // Over connections of its own, so that it takes none from requests.
     let settling_pool = settings.posting_pool(SETTLEMENT_CONNECTIONS);
     let settler = Settler::new(
@@ -155,10 +191,11 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         settlement::Options::from_config(config),
     );
     let every = config.settlement.every;
-    let settling = tokio::spawn(settler.clone().keep_settling(every, stop_intake.clone()));
+    let settling = settler.clone().keep_settling(every, stop_intake.clone());
+    let settling = starter.start("settlement", settling);
     let stop = stop_relay.clone();
-    let relay = tokio::spawn(async move { relay.run(stop).await });
-    let listener = startup::listener(config).await?;
+    let relay = starter.start("relay", async move { relay.run(stop).await });
+    let listener = startup::listener(config, inherited).await?;
     let address = listener.local_addr().map_err(DaemonError::Signals)?;
     let api_limits = api::Limits {
         body_bytes_max: config.server.body_bytes_max,
@@ -166,17 +203,21 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         requests_max: config.server.requests_max,
     };
     let (liveness, live) = watch::channel(api::Liveness::default());
-    let supervision = tokio::spawn(supervisor::watch(
+    let phase = watch::Sender::new(Phase::Starting);
+    let supervision = supervisor::watch(
         address,
+        phase.subscribe(),
         relay_turns,
         committer.pulse(),
         reported.clone(),
         liveness,
         config.server.stuck_after,
-    ));
+    );
+    let supervision = starter.start("supervision", supervision);
     let replayer = Replayer::new(pool.clone(), Arc::clone(&bus));
     let pools = pools(&pool, &settling_pool, &consumers, money.as_ref());
-    let gauges = tokio::spawn(gauges::watch(pools, committer.pulse(), metrics.clone()));
+    let gauges = gauges::watch(pools, committer.pulse(), metrics.clone());
+    let gauges = starter.start("gauges", gauges);
     let state = ApiState::new(committer, pool.clone(), api_limits, reported)
         .with_office(Office::from_config(config))
         .with_settler(settler)
@@ -193,11 +234,12 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         state = state.with_run_limits(crate::payout_runs::Limits::from_config(config));
     }
     let router = api::router(state);
-    let server = tokio::spawn(server::serve(listener, router, stop_intake.clone()));
+    let server = server::serve(listener, router, stop_intake.clone());
+    let server = starter.start("server", server);
     Ok(Parts {
         address,
         server,
-        committer: committer_task,
+        committer: committing,
         relay,
         consumers,
         replayer,
@@ -205,6 +247,7 @@ async fn start(config: &Config) -> Result<Parts, DaemonError> {
         readiness,
         gauges,
         supervision,
+        phase,
         settling,
         bus,
         pool,
@@ -231,17 +274,17 @@ fn pools(
 
 async fn drain(parts: Parts) {
     parts.stop_intake.cancel();
-    report("server", parts.server.await);
-    report("settlement", parts.settling.await);
+    parts.server.ended().await;
+    parts.settling.ended().await;
     // What was begun over HTTP stops at a safe point; the rest of its letters waits.
     parts.replayer.stop().await;
     if let Some(money) = parts.money {
         money.stop().await;
     }
     // The server held the last handle on the committer: it ends once its queue is empty.
-    report("committer", parts.committer.await);
+    parts.committer.ended().await;
     parts.stop_relay.cancel();
-    report("relay", parts.relay.await);
+    parts.relay.ended().await;
     parts.consumers.stop().await;
     parts.readiness.abort();
     parts.gauges.abort();
@@ -250,10 +293,4 @@ async fn drain(parts: Parts) {
         tracing::warn!(%error, "the bus was not flushed; what it had is published again later");
     }
     parts.pool.close().await;
-}
-
-fn report<T>(part: &str, ended: Result<T, tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(part, %error, "a part did not end well");
-    }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::gauges::NamedPool;
+use super::parts::{Part, Starter};
 use super::startup::{self, DaemonError};
 use crate::config::Config;
 use crate::ledger::Ledger;
@@ -30,7 +30,7 @@ pub(super) struct Money {
     pub(super) dispatch: Dispatch<Paystack>,
     pub(super) refunds: refunds::Desk,
     pools: Vec<NamedPool>,
-    workers: JoinSet<&'static str>,
+    workers: Vec<Part>,
     stop: CancellationToken,
 }
 
@@ -40,6 +40,7 @@ impl Money {
         config: &Config,
         settings: &Settings,
         pool: &PgPool,
+        starter: &Starter,
     ) -> Result<Option<Self>, DaemonError> {
         let Some(psp) = psp(config)? else {
             tracing::info!("no PSP is configured: no payments are taken and no payouts made");
@@ -63,22 +64,19 @@ impl Money {
         };
         pools.push(("payouts", pool.clone()));
         let dispatch = Dispatch::new(pool, payout_options, psp.clone(), pace);
-        let (mut workers, stop) = (JoinSet::new(), CancellationToken::new());
+        let (mut workers, stop) = (Vec::new(), CancellationToken::new());
         let (worker, stopped) = (desk.clone(), stop.clone());
-        workers.spawn(async move {
+        workers.push(starter.start("webhooks' worker", async move {
             worker.handle_webhooks(stopped).await;
-            "webhooks' worker"
-        });
+        }));
         let (worker, stopped) = (desk.clone(), stop.clone());
-        workers.spawn(async move {
+        workers.push(starter.start("payments' worker", async move {
             worker.see_to_payments(stopped).await;
-            "payments' worker"
-        });
+        }));
         let (worker, stopped) = (dispatch.clone(), stop.clone());
-        workers.spawn(async move {
+        workers.push(starter.start("payouts' worker", async move {
             worker.run(stopped).await;
-            "payouts' worker"
-        });
+        }));
         // One that works, one for callers.
         let pool = settings.posting_pool(REFUND_CONNECTIONS_MAX);
         pools.push(("refunds", pool.clone()));
@@ -86,17 +84,15 @@ impl Money {
         let refunds = refunds::Desk::new(pool.clone(), refund_options.clone(), Arc::clone(&due));
         let (poll, stopped) = (config.refunds.poll, stop.clone());
         let of_refunds = psp.clone();
-        workers.spawn(async move {
+        workers.push(starter.start("refunds' worker", async move {
             refunds::run(pool, refund_options, of_refunds, &due, poll, stopped).await;
-            "refunds' worker"
-        });
+        }));
         let runs_pool = runs_pool(config, settings);
         pools.push(("payout_runs", runs_pool.clone()));
         let (runs, stopped) = (runs(config, settings, runs_pool, psp), stop.clone());
-        workers.spawn(async move {
+        workers.push(starter.start("payout runs' worker", async move {
             runs.run(stopped).await;
-            "payout runs' worker"
-        });
+        }));
         Ok(Some(Self {
             desk,
             dispatch,
@@ -112,23 +108,11 @@ impl Money {
         &self.pools
     }
 
-    /// Waits for the first of them that ends by itself.
-    async fn ended(&mut self) -> &'static str {
-        match self.workers.join_next().await {
-            Some(Ok(worker)) => worker,
-            Some(Err(error)) => {
-                tracing::error!(%error, "a worker did not end well");
-                "payments' or payouts' worker"
-            }
-            None => std::future::pending().await,
-        }
-    }
-
     /// Stops them; calls under way are waited for.
-    pub(super) async fn stop(mut self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
-        while let Some(ended) = self.workers.join_next().await {
-            super::report("money", ended);
+        for worker in self.workers {
+            worker.ended().await;
         }
         self.desk.finish_calls().await;
     }
@@ -156,14 +140,6 @@ fn runs(
         pace,
     };
     payout_runs::Worker::new(desk, settings.clone())
-}
-
-/// The first worker that ends by itself, where there are any.
-pub(super) async fn ended(money: &mut Option<Money>) -> &'static str {
-    match money {
-        Some(money) => money.ended().await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The PSP; none without a secret key.

@@ -13,6 +13,7 @@ use crate::cache::{self, Cache};
 use crate::config::SecretUrl;
 use crate::postgres;
 use crate::psp::Paystack;
+use crate::resilience::failpoint;
 
 const EVERY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,6 +31,7 @@ pub(super) async fn watch(
     let mut relay_turned = tokio::time::Instant::now();
     let mut before = Vec::new();
     loop {
+        failpoint::reach(failpoint::READINESS_TURNS);
         if relay_turns.has_changed().unwrap_or(false) {
             relay_turns.mark_unchanged();
             relay_turned = tokio::time::Instant::now();
@@ -69,10 +71,10 @@ pub(super) async fn watch(
 }
 
 async fn database(pool: &PgPool) -> Check {
-    match tokio::time::timeout(PATIENCE, postgres::ping(pool)).await {
-        Ok(Ok(())) => Check::ok("database"),
-        Ok(Err(error)) => Check::failed("database", format!("can't be reached: {error}")),
-        Err(_) => Check::failed("database", format!("no answer within {PATIENCE:?}")),
+    match postgres::ping(pool, PATIENCE).await {
+        Some(Ok(())) => Check::ok("database"),
+        Some(Err(error)) => Check::failed("database", format!("can't be reached: {error}")),
+        None => Check::failed("database", format!("no answer within {PATIENCE:?}")),
     }
 }
 

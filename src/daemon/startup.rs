@@ -86,6 +86,12 @@ pub enum DaemonError {
         /// What happened.
         source: std::io::Error,
     },
+    /// What the supervisor handed over can't be listened on.
+    #[error(
+        "the socket that the supervisor handed over can't be used: {0}; it takes one with a \
+         ListenStream= of host and port"
+    )]
+    Inherited(std::io::Error),
     /// The process can't hear signals, or not read its own address.
     #[error("the operating system refused: {0}")]
     Signals(std::io::Error),
@@ -111,7 +117,8 @@ impl DaemonError {
             | Self::Psp(_)
             | Self::Traces(_)
             | Self::Bus(_)
-            | Self::Listen { .. } => 2,
+            | Self::Listen { .. }
+            | Self::Inherited(_) => 2,
             Self::DatabaseUnreachable { .. } => 7,
             Self::Database(_) | Self::Signals(_) | Self::PartEnded(_) | Self::Deadline(_) => 1,
         }
@@ -146,18 +153,32 @@ pub(super) async fn check_schema(pool: &PgPool, settings: &Settings) -> Result<(
     }
 }
 
-/// Where requests come in: at the socket that the supervisor holds, or at one of our own.
-pub(super) async fn listener(config: &Config) -> Result<TcpListener, DaemonError> {
-    let failed = |source| DaemonError::Listen {
-        address: config.server.address(),
-        source,
-    };
-    match supervisor::inherited_listener().map_err(failed)? {
-        Some(listener) => Ok(listener),
-        None => TcpListener::bind(config.server.address())
-            .await
-            .map_err(failed),
+/// The socket that the supervisor holds, where there is one. Its address is looked at before anything
+/// is begun: `server.host` has no say in it.
+pub(super) fn inherited_listener(config: &Config) -> Result<Option<TcpListener>, DaemonError> {
+    let listener = supervisor::inherited_listener().map_err(DaemonError::Inherited)?;
+    if let Some(listener) = &listener {
+        let address = listener.local_addr().map_err(DaemonError::Signals)?;
+        config.check_inherited_address(address, false)?;
     }
+    Ok(listener)
+}
+
+/// Where requests come in: at the inherited socket, or at one of our own.
+pub(super) async fn listener(
+    config: &Config,
+    inherited: Option<TcpListener>,
+) -> Result<TcpListener, DaemonError> {
+    if let Some(listener) = inherited {
+        return Ok(listener);
+    }
+    let address = config.server.address();
+    let listener = TcpListener::bind(&address).await;
+    let listener = listener.map_err(|source| DaemonError::Listen { address, source })?;
+    // A name is an address only now.
+    let bound = listener.local_addr().map_err(DaemonError::Signals)?;
+    config.check_bound_address(bound, false)?;
+    Ok(listener)
 }
 
 /// The bus for events, and the same one as dead letters take it: they are larger.

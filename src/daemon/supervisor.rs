@@ -4,21 +4,26 @@
 //! anything. The watchdog is fed only while the relay and the committer turn: a process that looks
 //! alive and moves nothing is started anew.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use listenfd::ListenFd;
-use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::gauges;
+use super::notify::Supervisor;
 use crate::api::{CheckStatus, Liveness, LoopStanding, Readiness};
 use crate::engine::CommitterPulse;
+use crate::resilience::failpoint;
 
 /// How often a status is made where no watchdog asks for more.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How soon is said again what the supervisor had no room for.
+const AGAIN: Duration = Duration::from_millis(100);
+const STOPPING: &str = "stopping: answering what was accepted, emptying the outbox";
 
 /// The socket that the supervisor holds for this process, which connections wait at while it starts
 /// anew; `None`: there is none, and the process opens its own.
@@ -30,22 +35,25 @@ pub(super) fn inherited_listener() -> std::io::Result<Option<TcpListener>> {
     TcpListener::from_std(listener).map(Some)
 }
 
-/// The daemon serves.
-pub(super) fn ready(address: SocketAddr) {
-    let status = format!("serving {address}");
-    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+/// What the daemon is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Starting,
+    Serving,
+    Draining,
 }
 
-/// The daemon drains.
-pub(super) fn stopping() {
-    let status = "stopping: answering what was accepted, emptying the outbox";
-    tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+/// Told to stop before there was anything to watch.
+pub(super) fn stopping_early() {
+    // It ends at once, heard or not.
+    let _ = Supervisor::of_environment().tell("STOPPING=1\n");
 }
 
 /// Feeds the watchdog and says what the daemon is doing, until it is dropped.
 pub(super) async fn watch(
     address: SocketAddr,
-    mut relay_turns: watch::Receiver<u64>,
+    mut phase: watch::Receiver<Phase>,
+    relay_turns: watch::Receiver<u64>,
     committer: CommitterPulse,
     readiness: watch::Receiver<Readiness>,
     liveness: watch::Sender<Liveness>,
@@ -54,55 +62,153 @@ pub(super) async fn watch(
     let deadline = sd_notify::watchdog_enabled();
     // Twice within its time, as sd_watchdog_enabled(3) advises.
     let every = deadline.map_or(LOOK_EVERY, |time| (time / 2).min(LOOK_EVERY));
-    let mut relay = Turning::now();
-    let mut posting = Turning::now();
-    let mut batches = committer.batches();
-    let mut told = String::new();
+    let mut loops = Loops::new(relay_turns, committer.clone());
+    let mut words = Words::new();
     loop {
-        tokio::time::sleep(every).await;
-        if relay_turns.has_changed().unwrap_or(false) {
-            relay_turns.mark_unchanged();
-            relay = Turning::now();
-        }
-        if committer.queued_commands() == 0 || committer.batches() != batches {
-            batches = committer.batches();
-            posting = Turning::now();
-        }
-        let loops = [("relay", &relay), ("committer", &posting)].map(|(name, turning)| {
-            let idle = turning.0.elapsed();
-            gauges::idle(name, idle);
-            LoopStanding::new(name, idle, stuck_after)
-        });
+        wait(every, &mut phase, &mut words).await;
+        failpoint::reach(failpoint::SUPERVISION_TURNS);
+        let loops = loops.look(stuck_after);
         let stuck = loops.iter().find(|one| one.status != CheckStatus::Ok);
-        match stuck {
-            Some(one) => tracing::error!(
+        words.feed = deadline.is_some() && stuck.is_none();
+        if let Some(one) = stuck {
+            tracing::error!(
                 part = one.name,
                 ms = u64::try_from(stuck_after.as_millis()).unwrap_or(u64::MAX),
                 "a loop does not turn; the watchdog is not fed"
-            ),
-            None if deadline.is_some() => tell(&[NotifyState::Watchdog]),
-            None => {}
+            );
         }
         let stuck = stuck.map(|one| one.name);
         liveness.send_replace(Liveness::new(loops.to_vec()));
-        let status = status(address, &readiness.borrow(), &committer, stuck);
-        if status != told {
-            tell(&[NotifyState::Status(&status)]);
-            told = status;
+        let at = *phase.borrow_and_update();
+        words.phase(at);
+        match at {
+            Phase::Starting => {}
+            Phase::Serving => {
+                words.status(serving(address, &readiness.borrow(), &committer, stuck));
+            }
+            Phase::Draining => words.status(STOPPING.to_owned()),
+        }
+        words.say();
+    }
+}
+
+/// Until it is time to look again, or the daemon is at something else.
+async fn wait(every: Duration, phase: &mut watch::Receiver<Phase>, words: &mut Words) {
+    let until = Instant::now() + every;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => return,
+            Ok(()) = phase.changed() => return,
+            () = tokio::time::sleep(AGAIN), if words.unsaid() => words.say(),
         }
     }
 }
 
-/// When a loop was last seen to turn.
-struct Turning(Instant);
+/// The loops that have to turn.
+struct Loops {
+    relay_turns: watch::Receiver<u64>,
+    committer: CommitterPulse,
+    batches: u64,
+    /// When each was last seen to turn.
+    relay: Instant,
+    posting: Instant,
+}
 
-impl Turning {
-    fn now() -> Self {
-        Self(Instant::now())
+impl Loops {
+    fn new(relay_turns: watch::Receiver<u64>, committer: CommitterPulse) -> Self {
+        Self {
+            relay_turns,
+            batches: committer.batches(),
+            committer,
+            relay: Instant::now(),
+            posting: Instant::now(),
+        }
+    }
+
+    fn look(&mut self, stuck_after: Duration) -> [LoopStanding; 2] {
+        if self.relay_turns.has_changed().unwrap_or(false) {
+            self.relay_turns.mark_unchanged();
+            self.relay = Instant::now();
+        }
+        let batches = self.committer.batches();
+        if self.committer.queued_commands() == 0 || batches != self.batches {
+            self.batches = batches;
+            self.posting = Instant::now();
+        }
+        [("relay", self.relay), ("committer", self.posting)].map(|(name, turned)| {
+            let idle = turned.elapsed();
+            gauges::idle(name, idle);
+            LoopStanding::new(name, idle, stuck_after)
+        })
     }
 }
 
-fn status(
+/// What the supervisor is to be told, until it was.
+struct Words {
+    supervisor: Supervisor,
+    phase: Phase,
+    /// Beginnings and ends, a word a line.
+    news: String,
+    feed: bool,
+    /// The last status, and whether it was said.
+    status: String,
+    status_said: bool,
+}
+
+impl Words {
+    fn new() -> Self {
+        Self {
+            supervisor: Supervisor::of_environment(),
+            phase: Phase::Starting,
+            news: String::new(),
+            feed: false,
+            status: String::new(),
+            status_said: true,
+        }
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        if std::mem::replace(&mut self.phase, phase) == phase {
+            return;
+        }
+        self.news.push_str(match phase {
+            Phase::Starting => "",
+            Phase::Serving => "READY=1\n",
+            Phase::Draining => "STOPPING=1\n",
+        });
+    }
+
+    fn status(&mut self, status: String) {
+        if status != self.status {
+            self.status = status;
+            self.status_said = false;
+        }
+    }
+
+    fn unsaid(&self) -> bool {
+        self.feed || !self.status_said || !self.news.is_empty()
+    }
+
+    fn say(&mut self) {
+        if !self.unsaid() {
+            return;
+        }
+        let mut words = self.news.clone();
+        if !self.status_said {
+            // Into a text nothing fails.
+            let _ = writeln!(words, "STATUS={}", self.status);
+        }
+        if self.feed {
+            words.push_str("WATCHDOG=1\n");
+        }
+        if self.supervisor.tell(&words) {
+            self.news.clear();
+            (self.status_said, self.feed) = (true, false);
+        }
+    }
+}
+
+fn serving(
     address: SocketAddr,
     readiness: &Readiness,
     committer: &CommitterPulse,
@@ -125,11 +231,4 @@ fn status(
         status.push_str(&format!("; the {name} is stuck"));
     }
     status
-}
-
-/// A supervisor that doesn't listen holds nothing up.
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the supervisor can't be told");
-    }
 }

@@ -19,6 +19,10 @@ async fn a_daemon_whose_connection_is_cut_around_its_commits_never_answers_wrong
     let daemon = scene.daemon_through(&wire.address).start().await;
     let load = Load::start(8, seed, &[&daemon]);
     load.answers(rounds(400)).await;
+    // How many commits that takes depends on how many share one.
+    while kinds_of(&wire).len() < 4 {
+        load.answers(25).await;
+    }
     wire.decide_by(Box::new(|| None));
     load.answers(50).await;
     let log = load.finish().await;
@@ -26,11 +30,15 @@ async fn a_daemon_whose_connection_is_cut_around_its_commits_never_answers_wrong
     assert!(odd.is_none(), "{odd:?}");
     scene.all_published().await;
     assert_eq!(daemon.stop().await, Some(0));
-    let mut cuts: HashMap<&str, usize> = HashMap::new();
-    for cut in wire.cuts() {
-        *cuts.entry(name_of(cut)).or_default() += 1;
-    }
-    assert_eq!(cuts.len(), 4, "every kind of cut took place: {cuts:?}");
     let found = assert_all_is_well(&scene, &log).await;
-    eprintln!("{found}; {cuts:?}");
+    eprintln!("{found}; {:?}", kinds_of(&wire));
+}
+
+/// How many cuts of each kind took place.
+fn kinds_of(wire: &Wire) -> HashMap<&'static str, usize> {
+    let mut kinds = HashMap::new();
+    for cut in wire.cuts() {
+        *kinds.entry(name_of(cut)).or_default() += 1;
+    }
+    kinds
 }

@@ -37,6 +37,7 @@ mod redis;
 mod same_key;
 mod scene;
 mod seen;
+mod silent;
 mod start;
 mod steps;
 mod stop;

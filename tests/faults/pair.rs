@@ -27,7 +27,7 @@ async fn when_one_of_two_daemons_is_killed_the_other_goes_on_and_its_relay_takes
         // The clients find out by themselves.
         other.logged(LEADS).await;
         let took = killed.elapsed();
-        assert!(took < Duration::from_secs(10), "took over after {took:?}");
+        assert!(took < Duration::from_secs(30), "took over after {took:?}");
         load.answers(100).await;
         assert!(other.runs());
         leader = std::mem::replace(&mut other, settings.start().await);

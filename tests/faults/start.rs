@@ -1,6 +1,6 @@
 //! What a start needs, and how it says what is missing.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::json;
 use sqlx::Connection as _;
@@ -62,6 +62,36 @@ async fn beyond_loopback_without_keys_it_does_not_start() {
     let (code, said) = refused(settings).await;
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("0.0.0.0"), "{said}");
+}
+
+/// The supervisor's socket counts as one of our own does, whatever `server.host` says.
+#[tokio::test]
+async fn on_an_inherited_socket_beyond_loopback_without_keys_it_does_not_start() {
+    let database = TestDatabase::create().await;
+    let socket = TcpListener::bind("0.0.0.0:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    let daemon = Settings::new(database.url()).spawn_on(&socket);
+    let (code, spoken) = daemon.last_words().await;
+    assert_eq!(code, Some(2), "{spoken:?}");
+    assert_eq!(spoken.len(), 1, "{spoken:?}");
+    assert!(spoken[0].contains(&address), "{spoken:?}");
+    assert!(spoken[0].contains("ListenStream="), "{spoken:?}");
+}
+
+/// A server that takes the connection and then says nothing holds the start up, and no end of it.
+#[tokio::test]
+async fn a_stop_is_heard_while_it_starts() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = server.local_addr().unwrap();
+    let url = format!("postgres://aegis@{place}/books?sslmode=disable");
+    let settings = Settings::new(&url).with("DATABASE_CONNECT_TIMEOUT_MS", "60000");
+    let daemon = settings.spawn();
+    let accepted = tokio::task::spawn_blocking(move || server.accept().unwrap());
+    let _held = accepted.await.unwrap();
+    daemon.terminate();
+    let (code, spoken) = daemon.last_words().await;
+    assert_eq!(code, Some(0), "{spoken:?}");
+    assert_eq!(spoken, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -85,6 +85,11 @@ impl Settings {
 
     /// Starts a daemon on a socket that the test holds, as systemd does, and waits until it serves.
     pub(crate) async fn start_on(&self, socket: &TcpListener) -> Daemon {
+        self.spawn_on(socket).serving().await
+    }
+
+    /// Starts a daemon on a socket that the test holds.
+    pub(crate) fn spawn_on(&self, socket: &TcpListener) -> Daemon {
         // The id of the process has to stand in its environment, which only itself knows.
         let mut command = Command::new("sh");
         command
@@ -96,7 +101,7 @@ impl Settings {
             .stdin(OwnedFd::from(
                 socket.try_clone().expect("a socket can be shared"),
             ));
-        self.spawn_as(command, None).serving().await
+        self.spawn_as(command, None)
     }
 
     /// Starts a daemon that is expected to end by itself.
@@ -139,7 +144,8 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    async fn serving(mut self) -> Self {
+    /// Waits until it serves.
+    pub(crate) async fn serving(mut self) -> Self {
         let serving = self.logged("serving").await;
         let address = serving["address"].as_str().expect("the log names it");
         self.address = address.to_owned();
@@ -170,6 +176,11 @@ impl Daemon {
     /// Asked to read its configuration again.
     pub(crate) fn hang_up(&self) {
         signal(&self.process, "-HUP");
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Whether the process is there.
@@ -204,6 +215,29 @@ impl Daemon {
             ),
             Err(_) => panic!("aegisd never said {message:?}:\n{}", self.log.tail()),
         }
+    }
+
+    /// The line with this message that is the `nth`, from 1, as soon as it is there.
+    pub(crate) async fn logged_again(&self, message: &str, nth: usize) -> Value {
+        let mut lines = self.log.lines.clone();
+        let found =
+            lines.wait_for(|lines| lines.iter().filter(|line| says(line, message)).count() >= nth);
+        let found = match tokio::time::timeout(PATIENCE, found).await {
+            Ok(Ok(lines)) => {
+                let mut found = lines.iter().filter(|line| says(line, message));
+                found.nth(nth - 1).cloned()
+            }
+            Ok(Err(_)) | Err(_) => None,
+        };
+        // The lines are let go of by here. Whoever holds them and asks for them again waits for
+        // ever, once the next line waits for both.
+        let Some(line) = found else {
+            panic!(
+                "aegisd did not say {message:?} {nth} times:\n{}",
+                self.log.tail()
+            );
+        };
+        serde_json::from_str(&line).expect("it is JSON")
     }
 
     /// Whether any line holds these words, in whatever place.

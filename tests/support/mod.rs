@@ -13,6 +13,7 @@ pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod topic;
+pub(crate) mod way;
 pub(crate) mod wire;
 
 use std::collections::{HashMap, HashSet};

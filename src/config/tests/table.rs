@@ -21,6 +21,7 @@ fn every_key_can_be_set_in_a_file_and_by_its_variable() {
             "bus" => ("kafka", "kafka", "kafka"),
             "locking" => ("redis", "redis", "redis"),
             "log.format" => ("text", "text", "text"),
+            "log.filter" => ("debug", "debug", "debug"),
             "database.sslmode" => ("verify-ca", "verify-ca", "verify-ca"),
             "database.url" => (
                 "postgres://x:y@z/w",
