@@ -5,6 +5,7 @@ mod lines;
 mod metrics;
 mod otlp;
 mod queue;
+mod sampling;
 pub mod span;
 mod statements;
 
@@ -19,9 +20,13 @@ use crate::config::{Config, LogFormat};
 
 use self::lines::InContext;
 
-pub use self::lines::{LogContext, in_context};
+pub use self::lines::{LogContext, caused_by, in_context};
 pub use self::metrics::{Kind, METRICS, Metric, Metrics};
 pub use self::otlp::{Traces, TracesError};
+
+/// The target of what the log says of its own changes: whoever makes it quieter sees that it was
+/// done, as whoever makes it louder does, so no level keeps it back.
+pub const LOG_CHANGES: &str = "aegis::telemetry::log_changes";
 
 /// Changes what is logged, while the process runs.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -43,8 +48,10 @@ impl LogFilter {
 }
 
 fn parsed(filter: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(filter)
-        .map_err(|error| format!("log filter {filter:?} can't be read: {error}"))
+    let unread = |error| format!("log filter {filter:?} can't be read: {error}");
+    let of_changes = format!("{LOG_CHANGES}=info").parse().map_err(unread)?;
+    let filter = EnvFilter::try_new(filter).map_err(unread)?;
+    Ok(filter.add_directive(of_changes))
 }
 
 /// Sets up logging for the process, and what SQL statements become spans by where traces are on. A
@@ -86,10 +93,21 @@ pub fn init(config: &Config) -> Result<LogFilter, String> {
     })))
 }
 
-/// The beginning of a trace, as W3C Trace Context writes it (`traceparent`, version 00, sampled).
+/// The beginning of a trace that whoever goes on with it records, as W3C Trace Context writes it
+/// (`traceparent`, version 00, sampled).
 #[must_use]
 pub fn new_traceparent() -> String {
-    let (trace, parent) = (Uuid::new_v4(), Uuid::new_v4());
-    // Two UUIDs are never all zeros, which the standard forbids.
-    format!("00-{}-{:016x}-01", trace.simple(), parent.as_u64_pair().0)
+    traceparent(&Uuid::new_v4().simple().to_string(), "01")
+}
+
+/// The same of a trace of which nothing is recorded.
+#[must_use]
+pub fn unrecorded_traceparent() -> String {
+    traceparent(&Uuid::new_v4().simple().to_string(), "00")
+}
+
+fn traceparent(trace: &str, flags: &str) -> String {
+    // UUIDs are never all zeros, which the standard forbids.
+    let parent = Uuid::new_v4().as_u64_pair().0;
+    format!("00-{trace}-{parent:016x}-{flags}")
 }

@@ -163,7 +163,13 @@ mod tests {
 
     #[test]
     fn a_made_traceparent_is_well_formed() {
-        let made = crate::telemetry::new_traceparent();
-        assert_eq!(accepted(&made).as_deref(), Some(made.as_str()));
+        use crate::telemetry::{new_traceparent, unrecorded_traceparent};
+        for (made, flags) in [
+            (new_traceparent(), "-01"),
+            (unrecorded_traceparent(), "-00"),
+        ] {
+            assert!(made.ends_with(flags), "{made}");
+            assert_eq!(accepted(&made).as_deref(), Some(made.as_str()));
+        }
     }
 }

@@ -18,6 +18,7 @@ use super::body::JsonBody;
 use super::extract::{InContext, Key};
 use super::fingerprint;
 use super::kinds::{self, Kind};
+use super::measured;
 use super::problem::Problem;
 use super::request::{Context, ledger_of};
 use super::respond;
@@ -65,7 +66,15 @@ async fn answer(state: &ApiState, request: Request, next: Next) -> Result<Respon
         key: key.as_str(),
         request_hash: &fingerprint,
     };
-    match records.begin(asked).await {
+    let begun = records.begin(asked).await;
+    measured::looked_up(match &begun {
+        Begun::Ours(_) => "new",
+        Begun::Answered(_) => "answered",
+        Begun::InFlight => "in_flight",
+        Begun::Reused => "reused",
+        Begun::Unknown => "unknown",
+    });
+    match begun {
         Begun::Ours(mark) => {
             let response = tokio::select! {
                 response = next.run(request) => response,

@@ -28,3 +28,8 @@ pub(super) fn answered(method: &Method, route: &str, status: u16, took: Duration
     )
     .increment(1);
 }
+
+/// What Redis knew of a request's key.
+pub(super) fn looked_up(outcome: &'static str) {
+    counter!("aegis_idempotency_lookups_total", "outcome" => outcome).increment(1);
+}

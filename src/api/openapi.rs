@@ -294,9 +294,17 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "psp_unavailable") => asks_psp,
         (_, "discrepancy_not_found") => is_discrepancy,
         (_, "reconciliation_not_found") => path.contains("/reconciliations/{id}"),
-        (_, "statement_unusable" | "reconciliation_running") => reconciles,
+        (_, "statement_unusable") => reconciles,
+        (_, "reconciliation_running") => reconciles || approves,
         (_, "discrepancy_resolved") => proposes || approves,
-        (_, "discrepancy_not_proposed" | "second_person_needed") => approves,
+        (_, "approver_unknown") if approves => true,
+        (
+            _,
+            "discrepancy_not_proposed"
+            | "proposal_changed"
+            | "second_person_needed"
+            | "proposer_unknown",
+        ) => approves,
         (
             422,
             "wallet_not_found" | "currency_mismatch" | "wallet_frozen" | "insufficient_funds"
@@ -339,7 +347,9 @@ fn may_answer(path: &str, writes: bool, kind: Kind) -> bool {
         (_, "payout_run_not_found") => is_run,
         (_, "payout_run_key_reused" | "nothing_due") => starts_run,
         (_, "list_changed" | "list_empty" | "list_too_long" | "merchant_repeated") => starts_run,
-        (_, "approver_is_starter") => is_run && path.ends_with("/approve"),
+        (_, "approver_is_starter" | "approver_unknown" | "starter_unknown") => {
+            is_run && path.ends_with("/approve")
+        }
         (_, "approval_needed") => is_run && path.ends_with("/resume"),
         (_, "payout_run_cancelled") => goes_on,
         (_, "nothing_to_cancel") => is_run && path.ends_with("/cancel"),

@@ -2,7 +2,8 @@
 //! problem document.
 //!
 //! One line is logged a request, without bodies. A handler's panic is an answer of 500. A handler
-//! that runs out of time is dropped; what it handed to the committer goes on.
+//! that runs out of time is dropped, as is one whose caller hangs up; what it handed to the committer
+//! goes on.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +25,9 @@ use super::problem::{self, Problem};
 use super::{ApiState, body};
 use crate::ledger::WalletRef;
 use crate::merchant::MerchantId;
+use crate::resilience::panicked;
 use crate::telemetry::span::Span;
-use crate::telemetry::{LogContext, in_context, new_traceparent};
+use crate::telemetry::{LogContext, in_context, unrecorded_traceparent};
 
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -118,8 +120,12 @@ pub(super) async fn attend(
     let line = Line::of(&request);
     let (correlation_id, refused) = CorrelationId::of(request.headers());
     let came_with = Traceparent::taken_up(request.headers());
-    let (span, traceparent) = match line.is_probe() {
-        true => (Span::default(), came_with.unwrap_or_else(new_traceparent)),
+    let (is_probe, method) = (line.is_probe(), line.method.clone());
+    let (span, traceparent) = match is_probe {
+        true => (
+            Span::default(),
+            came_with.unwrap_or_else(unrecorded_traceparent),
+        ),
         false => Span::request(came_with, || line.span_name()),
     };
     let context = Arc::new(Context {
@@ -131,11 +137,14 @@ pub(super) async fn attend(
         wallet: OnceLock::new(),
         body_arrived: AtomicBool::new(false),
     });
+    let mut attended = Attended {
+        line: Some(line),
+        context: Arc::clone(&context),
+        span,
+        started,
+    };
     // Probes are answered whatever else waits.
-    let place = line
-        .is_probe()
-        .then_some(None)
-        .or_else(|| state.enter().map(Some));
+    let place = is_probe.then_some(None).or_else(|| state.enter().map(Some));
     let refused = refused.or_else(|| place.is_none().then(problem::overloaded));
     let response = match refused {
         Some(problem) => problem.into_response(),
@@ -146,7 +155,7 @@ pub(super) async fn attend(
             let (request, mut unread) = lend_body(request);
             let limit = state.limits().request_timeout;
             let of_it: Arc<dyn LogContext> = Arc::clone(&context) as _;
-            let run = in_context(of_it, span.within(next.run(request)));
+            let run = in_context(of_it, attended.span.within(next.run(request)));
             let run = AssertUnwindSafe(run).catch_unwind();
             match tokio::time::timeout(limit, run).await {
                 Ok(Ok(response)) => {
@@ -156,12 +165,44 @@ pub(super) async fn attend(
                     response
                 }
                 Ok(Err(panic)) => Problem::internal(panic_message(&*panic)).into_response(),
-                Err(_) => context.timeout_problem(&line.method, limit).into_response(),
+                Err(_) => context.timeout_problem(&method, limit).into_response(),
             }
         }
     };
     drop(place);
-    line.answer(response, &context, &span, started)
+    attended.answer(response)
+}
+
+/// What nginx logs of a request whose caller hung up before the answer.
+const CALLER_GONE: u16 = 499;
+
+/// A request that is to be told of, whether it comes to an answer or its caller hangs up: then it is
+/// dropped where it stands, and what it handed to the committer goes on.
+struct Attended {
+    /// Until it is told.
+    line: Option<Line>,
+    context: Arc<Context>,
+    span: Span,
+    started: Instant,
+}
+
+impl Attended {
+    fn answer(&mut self, response: Response) -> Response {
+        match self.line.take() {
+            Some(line) => line.answer(response, &self.context, &self.span, self.started),
+            // It is answered once.
+            None => response,
+        }
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        if let Some(line) = self.line.take() {
+            let took = self.started.elapsed();
+            line.told(CALLER_GONE, None, &self.context, &self.span, took);
+        }
+    }
 }
 
 fn lend_body(request: Request) -> (Request, oneshot::Receiver<Body>) {
@@ -171,11 +212,8 @@ fn lend_body(request: Request) -> (Request, oneshot::Receiver<Body>) {
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("without a message"))
+    let words = panicked::words(panic).unwrap_or("without a message");
+    format!("panicked: {words}")
 }
 
 /// What the log says of a request.
@@ -225,14 +263,8 @@ impl Line {
     ) -> Response {
         let problem = response.extensions_mut().remove::<Problem>();
         let correlation_id = context.correlation_id.as_str();
-        let (status, took) = (response.status().as_u16(), started.elapsed());
-        self.log(status, problem.as_ref(), context, took);
-        if !self.is_probe() {
-            measured::answered(&self.method, self.path(), status, took);
-        }
-        if span.is_recorded() {
-            self.tell(span, status, problem.as_ref(), correlation_id);
-        }
+        let status = response.status().as_u16();
+        self.told(status, problem.as_ref(), context, span, started.elapsed());
         if let Some(problem) = problem {
             response = problem.answer(self.uri.path(), correlation_id);
         }
@@ -244,6 +276,25 @@ impl Line {
             headers.insert(TRACEPARENT, value);
         }
         response
+    }
+
+    /// To the log, the metrics and the trace.
+    fn told(
+        &self,
+        status: u16,
+        problem: Option<&Problem>,
+        context: &Context,
+        span: &Span,
+        took: Duration,
+    ) {
+        // Whoever reads the line finds it counted.
+        if !self.is_probe() {
+            measured::answered(&self.method, self.path(), status, took);
+        }
+        self.log(status, problem, context, took);
+        if span.is_recorded() {
+            self.tell(span, status, problem, context.correlation_id.as_str());
+        }
     }
 
     fn tell(&self, span: &Span, status: u16, problem: Option<&Problem>, correlation_id: &str) {

@@ -22,8 +22,54 @@ tokio::task_local! {
 pub fn in_context<F: Future>(
     context: Arc<dyn LogContext>,
     work: F,
-) -> impl Future<Output = F::Output> {
+) -> impl Future<Output = F::Output> + use<F> {
     CURRENT.scope(context, work)
+}
+
+/// What a line tells of the request that caused the work: a message's, a payment's, a payout's.
+#[derive(Debug)]
+struct Cause {
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+}
+
+impl LogContext for Cause {
+    fn tell(&self, each: &mut dyn FnMut(&'static str, &str)) {
+        let named = [
+            ("correlation_id", &self.correlation_id),
+            ("trace_id", &self.trace_id),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                each(name, value);
+            }
+        }
+    }
+}
+
+/// Does work that a request caused, by the ids that were handed on with it: its log lines carry them.
+pub fn caused_by<F: Future>(
+    correlation_id: Option<&str>,
+    traceparent: Option<&str>,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    let of_it = Cause {
+        correlation_id: correlation_id.map(shortened),
+        trace_id: traceparent.and_then(trace_id).map(str::to_owned),
+    };
+    in_context(Arc::new(of_it), work)
+}
+
+/// As much as a well-formed one can have.
+fn shortened(id: &str) -> String {
+    id.chars().take(255).collect()
+}
+
+/// Of a `traceparent` that is one.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let id = traceparent.split('-').nth(1)?;
+    let is_one = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    is_one.then_some(id)
 }
 
 /// The context to take along into a task of its own.

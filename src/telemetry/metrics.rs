@@ -2,11 +2,16 @@
 //! the names of [`METRICS`].
 
 mod list;
+#[cfg(target_os = "linux")]
+mod process;
 
 use std::sync::OnceLock;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{
+    Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use time::OffsetDateTime;
 
 pub use list::{Kind, METRICS, Metric};
 
@@ -31,6 +36,8 @@ impl Metrics {
             // Fails where something else of this process collects already; then this one is empty.
             drop(metrics::set_global_recorder(recorder));
             describe();
+            let now = OffsetDateTime::now_utc();
+            gauge!("process_start_time_seconds").set(now.unix_timestamp() as f64);
             handle
         });
         Self(handle.clone())
@@ -39,6 +46,8 @@ impl Metrics {
     /// All of them, as Prometheus reads them.
     #[must_use]
     pub fn render(&self) -> String {
+        #[cfg(target_os = "linux")]
+        process::measure();
         self.tidy();
         self.0.render()
     }
@@ -68,18 +77,41 @@ fn describe() {
     for metric in METRICS {
         let unit = match metric.name {
             name if name.ends_with("_seconds") => Unit::Seconds,
+            name if name.ends_with("_bytes") => Unit::Bytes,
             _ => Unit::Count,
         };
         match metric.kind {
-            Kind::Counter => {
-                describe_counter!(metric.name, unit, metric.meaning);
-                if metric.labels.is_empty() {
-                    // So that the first that is counted is seen as a rise.
-                    counter!(metric.name).absolute(0);
-                }
-            }
+            Kind::Counter => describe_counter!(metric.name, unit, metric.meaning),
             Kind::Gauge => describe_gauge!(metric.name, unit, metric.meaning),
             Kind::Histogram(_) => describe_histogram!(metric.name, unit, metric.meaning),
+        }
+        if metric.labels.len() == metric.values.len() {
+            begin(metric);
+        }
+    }
+}
+
+/// Exports a metric at 0, so that the first that is counted is seen as a rise. Gauges stand nowhere
+/// until somebody looked.
+fn begin(metric: &Metric) {
+    let mut all: Vec<Vec<Label>> = vec![Vec::new()];
+    for (label, values) in metric.labels.iter().zip(metric.values) {
+        let with = |before: &Vec<Label>, value: &'static str| {
+            let mut labels = before.clone();
+            labels.push(Label::from_static_parts(label, value));
+            labels
+        };
+        all = all
+            .iter()
+            .flat_map(|before| values.iter().map(move |value| with(before, value)))
+            .collect();
+    }
+    for labels in all {
+        match metric.kind {
+            Kind::Counter => counter!(metric.name, labels).absolute(0),
+            // To be known is all it takes.
+            Kind::Histogram(_) => drop(histogram!(metric.name, labels)),
+            Kind::Gauge => {}
         }
     }
 }
@@ -97,10 +129,9 @@ mod tests {
             let name = metric.name;
             assert!(seen.insert(name), "{name} stands there twice");
             let well_formed = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
-            assert!(
-                name.starts_with("aegis_") && name.chars().all(well_formed),
-                "{name}"
-            );
+            // Those of the process are named as everybody names them.
+            let ours = name.starts_with("aegis_") || name.starts_with("process_");
+            assert!(ours && name.chars().all(well_formed), "{name}");
             assert_eq!(
                 name.ends_with("_total"),
                 metric.kind == Kind::Counter,
@@ -116,6 +147,11 @@ mod tests {
             assert!(
                 metric.meaning.ends_with('.'),
                 "{name}: its meaning is a sentence"
+            );
+            let labels = metric.labels.len();
+            assert!(
+                [0, labels].contains(&metric.values.len()),
+                "{name}: values of each label"
             );
             if name.ends_with("_seconds") {
                 let meaning = metric.meaning.to_lowercase();

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::queue::{Queue, Queued, dropped};
+use super::sampling::{Ids, Sampling};
 use super::span;
 use crate::config::TelemetryConfig;
 
@@ -97,14 +98,16 @@ impl Traces {
             client: client(config.export_timeout)?,
             timeout: config.export_timeout,
         };
-        let ratio = f64::from(config.sample_per_mille) / 1_000.0;
-        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
+        // What begins here was drawn before its first span is made.
+        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(sampler)
+            .with_id_generator(Ids::default())
             .with_span_processor(Queued(queue))
             .build();
-        span::record_with(provider.tracer("aegis"), config.traces_per_second_max);
+        let sampling = Sampling::new(config.sample_per_mille, config.traces_per_second_max);
+        span::record_with(provider.tracer("aegis"), sampling);
         let stop = CancellationToken::new();
         Ok(Some(Self {
             provider,

@@ -17,16 +17,18 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::SdkTracer;
 
-use super::budget::Budget;
-use super::{lines, new_traceparent};
+use super::sampling::{self, Sampling};
+use super::{lines, traceparent, unrecorded_traceparent};
 
-static TRACER: OnceLock<SdkTracer> = OnceLock::new();
-static BUDGET: OnceLock<Budget> = OnceLock::new();
+static TRACER: OnceLock<(SdkTracer, Sampling)> = OnceLock::new();
 
 /// From here on traces are recorded. A process has one tracer; a second one is not used.
-pub(super) fn record_with(tracer: SdkTracer, traces_per_second_max: u32) {
-    drop(BUDGET.set(Budget::new(traces_per_second_max)));
-    drop(TRACER.set(tracer));
+pub(super) fn record_with(tracer: SdkTracer, sampling: Sampling) {
+    drop(TRACER.set((tracer, sampling)));
+}
+
+fn tracer() -> Option<&'static SdkTracer> {
+    TRACER.get().map(|(tracer, _)| tracer)
 }
 
 /// What a span is to its neighbours.
@@ -72,24 +74,30 @@ impl Span {
     /// The span of a request that came in with this `traceparent`, or with none: then the trace
     /// begins here. Beside it the `traceparent` to answer with and to hand on.
     pub fn request(came_with: Option<String>, name: impl FnOnce() -> String) -> (Self, String) {
-        let Some(tracer) = TRACER.get() else {
-            return (Self(None), came_with.unwrap_or_else(new_traceparent));
+        let Some((tracer, sampling)) = TRACER.get() else {
+            let made = came_with.unwrap_or_else(unrecorded_traceparent);
+            return (Self(None), made);
         };
-        let parent = match &came_with {
-            None if !BUDGET.get().is_some_and(|b| b.take(SystemTime::now())) => {
-                return (Self(None), unrecorded());
+        let builder = || tracer.span_builder(name()).with_kind(SpanKind::Server);
+        let context = match &came_with {
+            None => {
+                let trace = sampling::new_trace();
+                if !sampling.draw(trace, SystemTime::now()) {
+                    return (Self(None), traceparent(&trace.to_string(), "00"));
+                }
+                let parent = Context::new();
+                let begun = || builder().start_with_context(tracer, &parent);
+                parent.with_span(sampling::begin(trace, begun))
             }
-            None => Context::new(),
-            Some(text) => match sampled(text) {
-                Some(context) => Context::new().with_remote_span_context(context),
-                None => return (Self(None), text.clone()),
-            },
+            Some(text) => {
+                let Some(context) = sampled(text) else {
+                    return (Self(None), text.clone());
+                };
+                let parent = Context::new().with_remote_span_context(context);
+                let span = builder().start_with_context(tracer, &parent);
+                parent.with_span(span)
+            }
         };
-        let span = tracer
-            .span_builder(name())
-            .with_kind(SpanKind::Server)
-            .start_with_context(tracer, &parent);
-        let context = parent.with_span(span);
         let traceparent = written(context.span().span_context());
         let span = context.span().is_recording().then_some(context.clone());
         (Self(span), traceparent)
@@ -138,7 +146,7 @@ impl Span {
     }
 
     fn under(parent: &Context, kind: Kind, name: Cow<'static, str>) -> Self {
-        let Some(tracer) = TRACER.get() else {
+        let Some(tracer) = tracer() else {
             return Self(None);
         };
         let builder = tracer.span_builder(name).with_kind(kind.into());
@@ -175,7 +183,7 @@ impl Span {
     }
 
     /// Does work with this span as the current one.
-    pub fn within<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
+    pub fn within<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
             Some(context) => Either::Left(work.with_context(context.clone())),
             None => Either::Right(work),
@@ -220,7 +228,7 @@ pub fn finished<const N: usize>(
     attributes: impl FnOnce() -> [(&'static str, Value); N],
     failure: Option<&str>,
 ) {
-    if let (Some(parent), Some(tracer)) = (remote(traceparent), TRACER.get()) {
+    if let (Some(parent), Some(tracer)) = (remote(traceparent), tracer()) {
         let attributes = attributes().map(|(name, value)| KeyValue::new(name, value));
         let builder = tracer.span_builder(name()).with_kind(kind.into());
         let span = builder
@@ -243,7 +251,7 @@ pub(super) fn finished_here(
     attributes: Vec<KeyValue>,
 ) {
     use opentelemetry::trace::Span as _;
-    if let (Some(parent), Some(tracer)) = (Context::map_current(recorded), TRACER.get()) {
+    if let (Some(parent), Some(tracer)) = (Context::map_current(recorded), tracer()) {
         let builder = tracer.span_builder(name).with_kind(kind.into());
         let mut span = builder
             .with_start_time(start)
@@ -256,14 +264,6 @@ pub(super) fn finished_here(
 /// Whether what is done now belongs to a trace that is recorded.
 pub(super) fn is_current() -> bool {
     Context::map_current(|context| context.span().is_recording())
-}
-
-/// The beginning of a trace that nobody need record.
-fn unrecorded() -> String {
-    let mut traceparent = new_traceparent();
-    traceparent.truncate(traceparent.len().saturating_sub(2));
-    traceparent.push_str("00");
-    traceparent
 }
 
 fn recorded(context: &Context) -> Option<Context> {
@@ -325,5 +325,12 @@ mod tests {
         let (span, traceparent) = Span::request(Some(TRACEPARENT.to_owned()), String::new);
         assert!(!span.is_recorded());
         assert_eq!(traceparent, TRACEPARENT);
+    }
+
+    #[test]
+    fn without_a_tracer_a_traceparent_that_is_made_says_that_nothing_is_recorded() {
+        let (span, traceparent) = Span::request(None, String::new);
+        assert!(!span.is_recorded());
+        assert!(traceparent.ends_with("-00"), "{traceparent}");
     }
 }

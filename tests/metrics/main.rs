@@ -13,6 +13,7 @@ mod common;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_the_start;
 mod described;
 mod exported;
 mod probes;

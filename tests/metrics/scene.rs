@@ -13,6 +13,7 @@ use crate::common::ledger::{main_ledger, wallet};
 use crate::common::merchant::{TERMS, merchant};
 use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, Settings};
+use crate::support::topic::DaemonTopic;
 
 const KEY: &str = "sk_test_metrics";
 
@@ -21,10 +22,20 @@ pub(crate) struct Scene {
     pub(crate) daemon: Daemon,
     http: Client,
     _simulator: Simulator,
+    _topic: Option<DaemonTopic>,
 }
 
 impl Scene {
     pub(crate) async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    /// With Kafka too: nothing that can be configured is missing.
+    pub(crate) async fn with_everything() -> Self {
+        Self::on(Some(DaemonTopic::on_shared_kafka().await)).await
+    }
+
+    async fn on(topic: Option<DaemonTopic>) -> Self {
         let database = TestDatabase::create().await;
         let ledger = main_ledger(database.pool()).await;
         wallet(database.pool(), &ledger, "world", "NGN", None).await;
@@ -33,18 +44,20 @@ impl Scene {
         let simulator = Simulator::start(SimulatorOptions::new(Secret::new(KEY)));
         let simulator = simulator.await.unwrap();
         let redis = std::env::var("REDIS_ADDRESS").expect("REDIS_ADDRESS is set: dev/stack env");
-        let daemon = Settings::new(database.url())
+        let mut settings = Settings::new(database.url())
             .with("PAYSTACK_SECRET_KEY", KEY)
             .with("PAYSTACK_BASE_URL", &simulator.base_url())
             .with("REDIS_ADDRESS", &redis)
-            .with("LOCKING", "redis")
-            .start()
-            .await;
+            .with("LOCKING", "redis");
+        if let Some(topic) = &topic {
+            settings = settings.with_kafka(&topic.brokers, &topic.name);
+        }
         Self {
             database,
-            daemon,
+            daemon: settings.start().await,
             http: Client::new(),
             _simulator: simulator,
+            _topic: topic,
         }
     }
 

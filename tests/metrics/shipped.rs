@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use aegis::telemetry::{Kind, METRICS, Metric};
 use promql_parser::parser::{self, Expr};
@@ -87,7 +88,9 @@ fn assert_exported(place: &str, expr: &str) -> Vec<&'static str> {
     let named = names_in(expr);
     let mut labels: BTreeSet<&str> = ADDED.into_iter().chain(["le"]).collect();
     let mut metrics = Vec::new();
-    for (series, selected_by) in &named.selectors {
+    // What Prometheus itself tells of whom it asks.
+    let ours = named.selectors.iter().filter(|(series, _)| *series != "up");
+    for (series, selected_by) in ours {
         let metric = metric_of(series);
         let metric = metric.unwrap_or_else(|| panic!("{place}: nothing exports {series}"));
         for label in selected_by {
@@ -230,16 +233,82 @@ fn every_panel_is_about_metrics_that_are_exported_and_each_metric_has_one() {
     }
 }
 
-#[test]
-fn promtool_takes_the_alert_rules() {
-    let Some(mut promtool) = promtool() else {
-        return;
-    };
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus/alerts.yml");
-    let checked = promtool
-        .args(["check", "rules"])
-        .arg(rules)
+/// Runs promtool on files of `packaging/prometheus`: what it said, and whether it was content.
+fn asked(
+    promtool: &mut Command,
+    arguments: [&str; 2],
+    folder: &Path,
+    file: &str,
+) -> (bool, String) {
+    let said = promtool
+        .args(arguments)
+        .arg(file)
+        .current_dir(folder)
         .output()
         .unwrap();
-    assert!(checked.status.success(), "{checked:?}");
+    let words = [said.stdout, said.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (said.status.success(), words.concat())
+}
+
+#[test]
+fn promtool_takes_the_alert_rules() {
+    let Some(mut promtool) = promtool("the alert rules") else {
+        return;
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus");
+    let (content, said) = asked(&mut promtool, ["check", "rules"], &folder, "alerts.yml");
+    assert!(content, "{said}");
+    assert!(
+        said.contains(&format!("{} rules found", alerts().len())),
+        "{said}"
+    );
+}
+
+#[test]
+fn alerts_come_when_they_must_and_stay_away_when_all_is_well() {
+    let Some(mut tool) = promtool("when alerts come") else {
+        return;
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus");
+    let (content, said) = asked(&mut tool, ["test", "rules"], &folder, "alerts.test.yml");
+    assert!(content, "{said}");
+    // A rule that comes too late is noticed.
+    let late = tempfile::tempdir().unwrap();
+    let rules = read("packaging/prometheus/alerts.yml");
+    let rules = rules.replace(
+        "aegis_ready == 0\n        for: 1m",
+        "aegis_ready == 0\n        for: 1h",
+    );
+    std::fs::write(late.path().join("alerts.yml"), rules).unwrap();
+    let tests = read("packaging/prometheus/alerts.test.yml");
+    std::fs::write(late.path().join("alerts.test.yml"), tests).unwrap();
+    let mut tool = promtool("when alerts come").unwrap();
+    let (content, said) = asked(&mut tool, ["test", "rules"], late.path(), "alerts.test.yml");
+    assert!(!content && said.contains("AegisNotReady"), "{said}");
+}
+
+/// Without promtool: no alert is tested that there is none of, and the critical ones all are.
+#[test]
+fn every_critical_alert_has_a_test_of_when_it_comes() {
+    let tests: serde_yaml::Value =
+        serde_yaml::from_str(&read("packaging/prometheus/alerts.test.yml")).unwrap();
+    let mut tested = BTreeSet::new();
+    for test in tests["tests"].as_sequence().unwrap() {
+        for case in test["promql_expr_test"].as_sequence().unwrap() {
+            for sample in case["exp_samples"].as_sequence().into_iter().flatten() {
+                let name = sample["labels"].as_str().unwrap().split('"').nth(1);
+                tested.insert(name.unwrap().to_owned());
+            }
+        }
+    }
+    let alerts = alerts();
+    for name in &tested {
+        assert!(alerts.iter().any(|alert| alert.name == *name), "{name}");
+    }
+    for alert in alerts
+        .iter()
+        .filter(|alert| alert.labels["severity"] == "critical")
+    {
+        assert!(tested.contains(&alert.name), "{} is not tested", alert.name);
+    }
 }

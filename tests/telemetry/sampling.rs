@@ -61,6 +61,26 @@ async fn without_a_collector_a_traceparent_is_handed_on_as_it_came() {
     assert_eq!(scene.transfer("k1", Some(&given)).await, given);
 }
 
+/// Whoever goes on with what is made here is told that there is nothing to go on with.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_here_without_a_collector_and_a_probe_say_that_nothing_is_recorded() {
+    let collector = Collector::start().await;
+    let probe = async |scene: &Scene| {
+        let answer = scene.http.get(scene.url("/livez")).send().await.unwrap();
+        answer.headers()["traceparent"].to_str().unwrap().to_owned()
+    };
+    let off = Scene::with(|settings| settings).await;
+    let on = Scene::with(|s| s.with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())).await;
+    for unrecorded in [
+        off.transfer("k1", None).await,
+        probe(&off).await,
+        probe(&on).await,
+    ] {
+        assert!(unrecorded.ends_with("-00"), "{unrecorded}");
+    }
+    assert!(on.transfer("k1", None).await.ends_with("-01"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_traces_begin_within_a_second_than_may_and_a_callers_goes_beside_them() {
     let collector = Collector::start().await;

@@ -21,10 +21,10 @@ pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub const CALLER: &str = "00f067aa0ba902b7";
 
 pub struct Scene {
-    _database: TestDatabase,
+    pub database: TestDatabase,
     pub daemon: Daemon,
     /// Given to a PSP that the daemon calls.
-    psp_port: u16,
+    pub psp_port: u16,
     pub http: Client,
 }
 
@@ -43,7 +43,7 @@ impl Scene {
             .with("PAYMENTS_POLL_MS", "50");
         let daemon = change(given).start().await;
         Self {
-            _database: database,
+            database,
             daemon,
             psp_port,
             http: Client::new(),
@@ -99,9 +99,15 @@ impl Scene {
 
     /// A counter in `/metrics`, all its labels together.
     pub async fn counted(&self, name: &str) -> u64 {
+        self.counted_with(name, "").await
+    }
+
+    /// The same of those series alone whose labels hold this.
+    pub async fn counted_with(&self, name: &str, label: &str) -> u64 {
         let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
         let text = answer.text().await.unwrap();
         let lines = text.lines().filter(|line| line.starts_with(name));
+        let lines = lines.filter(|line| line.contains(label));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
             .sum()

@@ -35,6 +35,9 @@ pub struct Metric {
     pub kind: Kind,
     /// What it is apart by.
     pub labels: &'static [&'static str],
+    /// Of each label all values that it takes, where the program has words for them and the metric
+    /// begins with the process; empty otherwise.
+    pub values: &'static [&'static [&'static str]],
     /// What it tells, with its unit.
     pub meaning: &'static str,
 }
@@ -82,7 +85,15 @@ const fn metric(
         name,
         kind,
         labels,
+        values: &[],
         meaning,
+    }
+}
+
+impl Metric {
+    /// Exported from the start for each of these values: the first that happens is seen as a rise.
+    const fn of(self, values: &'static [&'static [&'static str]]) -> Self {
+        Self { values, ..self }
     }
 }
 
@@ -93,6 +104,32 @@ pub const METRICS: &[Metric] = &[
         "aegis_build_info",
         &["version"],
         "1, with the version of the program.",
+    ),
+    gauge(
+        "process_resident_memory_bytes",
+        &[],
+        "Bytes of memory that the process has in RAM.",
+    ),
+    counter(
+        "process_cpu_seconds_total",
+        &[],
+        "Whole seconds of processor time that it has used, in the system too.",
+    ),
+    gauge("process_threads", &[], "Threads that it has."),
+    gauge(
+        "process_open_fds",
+        &[],
+        "File descriptors that it has open: sockets, pipes, files.",
+    ),
+    gauge(
+        "process_max_fds",
+        &[],
+        "The most that it may have open (`LimitNOFILE` of systemd).",
+    ),
+    gauge(
+        "process_start_time_seconds",
+        &[],
+        "When it was started, in seconds since 1970.",
     ),
     gauge(
         "aegis_ready",
@@ -133,7 +170,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "aegis_http_requests_total",
         &["method", "route", "status"],
-        "Requests that were answered, by the route's pattern (`none` where there is no such route) and the answer's status. Probes are not among them.",
+        "Requests that came to an end, by the route's pattern (`none` where there is no such route) and the answer's status; `499` where the caller hung up before the answer: what it asked for may have taken effect. Probes are not among them.",
     ),
     metric(
         "aegis_http_request_seconds",
@@ -141,6 +178,12 @@ pub const METRICS: &[Metric] = &[
         &["method", "route"],
         "Seconds from the request's head to its answer. Probes are not among them.",
     ),
+    counter(
+        "aegis_idempotency_lookups_total",
+        &["outcome"],
+        "Requests that write, by what Redis knew of their key: `new`, `answered` (the answer was sent again from there; the ledger saw nothing of it), `in_flight` (under way: 409), `reused` (for another request: 422) or `unknown` (Redis did not say; PostgreSQL does). Without Redis nothing is counted.",
+    )
+    .of(&[&["new", "answered", "in_flight", "reused", "unknown"]]),
     // Posting.
     metric(
         "aegis_posting_request_seconds",
@@ -153,7 +196,8 @@ pub const METRICS: &[Metric] = &[
         SECONDS,
         &["step"],
         "Seconds in one step of posting: `queue` (a request waits for its batch), and for each attempt at a batch `resolve` (addresses to ids), `locks` (Redis), `read` (wallets and keys), `decide`, `write` (for small batches with its COMMIT) and `commit` (for the others).",
-    ),
+    )
+    .of(&[&["queue", "resolve", "locks", "read", "decide", "write", "commit"]]),
     metric(
         "aegis_posting_batch_commands",
         SIZES,
@@ -174,34 +218,44 @@ pub const METRICS: &[Metric] = &[
         "aegis_posting_commits_total",
         &["way"],
         "Batches that were committed, by how they were written: `call` or `copy`.",
-    ),
+    )
+    .of(&[&["call", "copy"]]),
     counter(
         "aegis_posting_commands_total",
         &["outcome"],
         "Commands that were answered: `posted`, `replayed` (the key had taken effect before) or `rejected`.",
-    ),
+    )
+    .of(&[&["posted", "replayed", "rejected"]]),
     counter(
         "aegis_posting_rejections_total",
         &["code"],
         "Commands that a rule said no to, by its code.",
-    ),
+    )
+    .of(&[&["idempotency_key_reused", "amount_not_positive", "amount_too_large", "same_wallet", "currency_unknown", "unbalanced", "too_many_legs", "wallet_not_found", "currency_mismatch", "wallet_frozen", "period_closed", "insufficient_funds", "balance_overflow", "batch_rejected"]]),
     counter(
         "aegis_posting_retries_total",
         &["reason"],
         "Attempts at a batch that were made again: `fence` (somebody else wrote to its wallets), `conflict` (deadlock, lock timeout, a key that raced in) or `lost` (the connection).",
-    ),
+    )
+    .of(&[&["fence", "conflict", "lost"]]),
     counter(
         "aegis_posting_errors_total",
         &["kind"],
         "Requests that could not be posted, no rule being against it: `unavailable`, `contended`, `exhausted`, `overloaded`, `stopping`, `database`, `event`.",
-    ),
+    )
+    .of(&[&["unavailable", "contended", "exhausted", "overloaded", "stopping", "database", "event"]]),
     counter(
         "aegis_wallet_locks_total",
         &["outcome"],
         "Attempts to take a batch's locks in Redis: `taken`, `contended` (others held them for longer than one waits) or `unavailable`. The batch goes on in any case.",
-    ),
+    )
+    .of(&[&["taken", "contended", "unavailable"]]),
     // The outbox, the relay and the consumers.
-    gauge("aegis_outbox_rows", &[], "Events that wait for the bus."),
+    gauge(
+        "aegis_outbox_rows",
+        &[],
+        "Events that wait for the bus; above 10,000 by PostgreSQL's statistics.",
+    ),
     gauge(
         "aegis_outbox_refused_rows",
         &[],
@@ -253,7 +307,8 @@ pub const METRICS: &[Metric] = &[
         "aegis_consumer_messages_total",
         &["outcome"],
         "Messages that the settlement consumer took, by what came of them.",
-    ),
+    )
+    .of(&[&["done", "waits", "failed", "unreadable"]]),
     gauge(
         "aegis_retries_rows",
         &[],
@@ -294,7 +349,8 @@ pub const METRICS: &[Metric] = &[
         "aegis_webhooks_total",
         &["psp", "fate"],
         "Webhooks that were handled, by what came of them.",
-    ),
+    )
+    .of(&[&["paystack"], &["applied", "ignored", "discrepancy", "later"]]),
     gauge(
         "aegis_payments_open",
         &["status"],
@@ -304,7 +360,8 @@ pub const METRICS: &[Metric] = &[
         "aegis_payments_total",
         &["status"],
         "Payments that came to this status in this process.",
-    ),
+    )
+    .of(&[&["created", "pending", "succeeded", "failed", "abandoned", "partly_refunded", "refunded", "disputed"]]),
     gauge(
         "aegis_disputes_open",
         &[],
@@ -324,7 +381,8 @@ pub const METRICS: &[Metric] = &[
         "aegis_payouts_total",
         &["status"],
         "Payouts that came to this status in this process.",
-    ),
+    )
+    .of(&[&["requested", "sent", "succeeded", "failed", "unknown", "returned"]]),
     gauge(
         "aegis_payout_runs_open",
         &["status"],
@@ -349,7 +407,8 @@ pub const METRICS: &[Metric] = &[
         "aegis_refunds_total",
         &["status"],
         "Refunds that came to this status in this process.",
-    ),
+    )
+    .of(&[&["requested", "sent", "succeeded", "failed", "unknown"]]),
     gauge(
         "aegis_discrepancies_open",
         &["class"],
@@ -364,7 +423,8 @@ pub const METRICS: &[Metric] = &[
         "aegis_discrepancies_total",
         &["class", "source"],
         "Discrepancies that were found in this process.",
-    ),
+    )
+    .of(&[&["missing_here", "missing_there", "amount", "currency", "duplicate", "late", "status", "unknown_reference", "unreadable"], &["webhook", "query", "reconciliation"]]),
     gauge(
         "aegis_clearing_minor_units",
         &["wallet", "currency"],
@@ -401,7 +461,8 @@ pub const METRICS: &[Metric] = &[
         SECONDS,
         &["pool"],
         "Seconds that it took to get a connection of the pool `api`, tried every 5 s; one that was not to be had counts with the time that one waited.",
-    ),
+    )
+    .of(&[&["api"]]),
     // Traces.
     counter(
         "aegis_traces_sent_total",
@@ -412,5 +473,6 @@ pub const METRICS: &[Metric] = &[
         "aegis_traces_dropped_total",
         &["reason"],
         "Spans that were given up: `queue_full` where they found no room, `not_sent` where the collector did not take them.",
-    ),
+    )
+    .of(&[&["queue_full", "not_sent"]]),
 ];
