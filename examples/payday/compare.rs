@@ -281,11 +281,11 @@ fn payout_run(run: &Run, own: Option<&Own>, findings: &mut Findings) {
     findings.same(&what("unexpected exit codes"), &0, &unexpected.count());
 }
 
-/// The PSP's export agrees line by line, but for what was paid otherwise; the same file again is
-/// known.
+/// The PSP's export agrees line by line, but for what was paid otherwise, and for what had `returned` and
+/// was asked about in between; the same file again is known.
 pub(crate) fn reconciliation(
-    first: &Reconciled,
-    again: &Reconciled,
+    [first, again]: [&Reconciled; 2],
+    returned: i64,
     cleared: &Reconciled,
     compare: &Compare<'_>,
     findings: &mut Findings,
@@ -319,16 +319,22 @@ pub(crate) fn reconciliation(
     findings.same(
         "lines that matched",
         &(lines - rest),
-        &number(first, "matched"),
+        &(number(first, "matched") + returned),
     );
-    let code = if rest > 0 { 4 } else { 0 };
-    findings.same("exit code of reconcile run", &code, &first.code);
+    let code = |open: i64| if open > 0 { 4 } else { 0 };
+    findings.same(
+        "exit code of reconcile run",
+        &code(rest + returned),
+        &first.code,
+    );
     findings.same(
         "lines known the second time",
         &lines,
         &number(again, "known"),
     );
-    findings.same("exit code of the second time", &0, &again.code);
+    // Nobody resolved any other of it meanwhile.
+    findings.same("exit code of the second time", &code(rest), &again.code);
+    findings.same("open the second time", &rest, &number(again, "open"));
     for wallet in cleared.said.as_array().into_iter().flatten() {
         let name = format!("unexplained in {} {}", wallet["wallet"], wallet["currency"]);
         let unexplained = wallet["unexplained"].as_i64().unwrap_or(-1);

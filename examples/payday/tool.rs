@@ -62,6 +62,18 @@ pub(crate) async fn settle(aegisctl: &Aegisctl) -> Result<Value> {
     }
 }
 
+/// Has the PSP asked about a payout until it says that it came back: some questions go unanswered.
+pub(crate) async fn ask_until_returned(aegisctl: &Aegisctl, id: &str) -> Result<()> {
+    for _ in 0..20 {
+        let (_, said) = run(aegisctl, &["-y", "-o", "json", "payout", "requery", id]).await?;
+        if said["status"] == "returned" {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    bail!("payout {id} came back by the statement, and the PSP doesn't say so when it is asked")
+}
+
 /// A payout run of a currency.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {

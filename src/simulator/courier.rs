@@ -155,7 +155,11 @@ impl Courier {
             self.spawn(self.clone().forge(parcel.body.clone()));
         }
         if faults.contains(&Fault::Reorder) {
-            return self.hold(parcel);
+            self.hold(parcel);
+            if let Some(again) = again {
+                self.spawn(self.clone().carry(again));
+            }
+            return;
         }
         let held = self.held().take();
         self.spawn(async move {

@@ -11,6 +11,7 @@ use super::books::{
 use super::fault::{Armed, Call, Fault, Faults};
 use super::json;
 use super::provider::{Provider, Served};
+use super::settlement;
 use crate::config::Secret;
 use crate::psp::paystack::{self, Paystack, PaystackError, PaystackOptions};
 use crate::psp::{
@@ -68,6 +69,14 @@ impl LocalPsp {
     /// Looks at the books, or changes them by hand.
     pub fn with_books<T>(&self, act: impl FnOnce(&mut Books) -> T) -> T {
         act(&mut self.provider().books)
+    }
+
+    /// The settlement export, as `GET /simulator/settlement.csv` answers with it.
+    ///
+    /// # Errors
+    /// Where it can't be written as CSV.
+    pub fn settlement_csv(&self) -> Result<Vec<u8>, csv::Error> {
+        settlement::csv(&self.provider().books)
     }
 
     /// Lets a fault wait for its call.

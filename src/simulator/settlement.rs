@@ -26,7 +26,8 @@ pub(super) fn csv(books: &Books) -> Result<Vec<u8>, csv::Error> {
     file.write_record(COLUMNS)?;
     for entry in books.entries() {
         let net = entry.change_of(Account::Balance);
-        if net == 0 {
+        // A payment that its fee eats up is one all the same.
+        if net == 0 && entry.kind != EntryKind::Payment {
             continue;
         }
         let fees = entry.change_of(Account::Fees);

@@ -71,7 +71,7 @@ pub(super) async fn read(
     conn: &mut PgConnection,
     now: OffsetDateTime,
 ) -> sqlx::Result<(Depths, Vec<Check>)> {
-    let queue = outbox::depth(conn, None).await?;
+    let queue = outbox::glance(conn).await?;
     let retries = retries::depth(conn).await?;
     let letters = index::depth(conn).await?;
     let webhooks = webhooks::depth(conn).await?;
@@ -195,7 +195,8 @@ fn events(queue: &outbox::Depth, now: OffsetDateTime) -> Check {
         ),
     };
     let (rows, age) = (counted(queue.rows), age(oldest_at, now));
-    let detail = format!("{rows} waiting, the oldest for {age}{refused}");
+    let about = if queue.is_exact { "" } else { "about " };
+    let detail = format!("{about}{rows} waiting, the oldest for {age}{refused}");
     Check::new("outbox", health, detail)
 }
 

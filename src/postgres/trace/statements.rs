@@ -42,10 +42,13 @@ pub(super) async fn tell(
 ) -> sqlx::Result<()> {
     let row = sqlx::query(
         "SELECT l.line, l.wallet::text, l.kind, l.reference, l.external_id, l.batch, l.currency,
-                l.amount, l.booked_at, l.match, l.transaction_id, l.fee_transaction_id, r.file_name,
+                l.amount, l.booked_at, l.match, l.transaction_id, b.id AS fee_transaction_id, r.file_name,
                 r.started_at
          FROM statement_lines l
          JOIN reconciliations r ON r.ledger_id = l.ledger_id AND r.id = l.reconciliation_id
+         LEFT JOIN transactions b ON b.ledger_id = l.ledger_id AND l.kind <> 'payout'
+             AND b.idempotency_key =
+             'aegis:reconciliation:' || l.fee_taken_by || ':psp_fees:' || l.currency
          WHERE l.ledger_id = $1 AND l.id = $2",
     )
     .bind(ledger.id)

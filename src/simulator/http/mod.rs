@@ -284,10 +284,21 @@ impl App {
         }
     }
 
+    /// A caller that hangs up meanwhile takes no webhook with it.
     async fn tell_now(&self) {
-        for (happened, faults) in self.happened() {
-            self.shared.courier.post_now(&happened, &faults).await;
-        }
+        let app = self.clone();
+        let told = self.shared.tasks.spawn(async move {
+            let telling = async {
+                for (happened, faults) in app.happened() {
+                    app.shared.courier.post_now(&happened, &faults).await;
+                }
+            };
+            tokio::select! {
+                () = telling => {}
+                () = app.shared.stop.cancelled() => {}
+            }
+        });
+        drop(told.await);
     }
 
     fn happened(&self) -> Vec<(Happened, Vec<Fault>)> {
