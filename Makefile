@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 STACK = dev/stack up && eval "$$(dev/stack env)"
 
-.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money lint bench docs install deb clean
+.PHONY: help up down prerequisites migrate-up run demo test test-faults test-money soak lint bench docs install deb clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ demo: prerequisites ## a day of a marketplace, then a payday through a PSP that 
 	  target/release/examples/marketplace && target/release/examples/payday
 
 test: prerequisites ## all tests, on the same real parts
-	dev/stack tools && $(STACK) && cargo test --locked --doc && cargo test --locked --lib --bins --tests
+	dev/stack tools && $(STACK) && cargo test --locked --doc && cargo test --locked --no-fail-fast --lib --bins --tests
 
 test-faults: prerequisites ## every fault in full; AEGIS_FAULTS_SEED=N repeats a run's choices
 	dev/stack tools && $(STACK) && export AEGIS_FAULTS=$${AEGIS_FAULTS:-long} && \
@@ -44,6 +44,10 @@ test-faults: prerequisites ## every fault in full; AEGIS_FAULTS_SEED=N repeats a
 test-money: prerequisites ## every cent of 100,000 payments; AEGIS_MONEY_SEED=N repeats a run's choices
 	$(STACK) && export AEGIS_MONEY_PAYMENTS=$${AEGIS_MONEY_PAYMENTS:-100000} && \
 	  cargo test --release --locked --test money -- --nocapture
+
+soak: prerequisites ## AEGIS_SOAK_MINUTES=20 of mixed load with faults; AEGIS_SOAK_SEED=N repeats its choices
+	dev/stack tools && $(STACK) && export AEGIS_SOAK_MINUTES=$${AEGIS_SOAK_MINUTES:-20} && \
+	  cargo test --release --locked --test soak -- --nocapture
 
 lint: prerequisites ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --check

@@ -124,7 +124,8 @@ fn no_block_is_left_out_without_a_reason_and_no_more_than_there_are() {
                     reason.is_none_or(|reason| reason.len() > 10),
                     "{path}: {block:?}"
                 );
-                reason.is_some()
+                // What other tests run is run.
+                reason.is_some_and(|reason| !root().join(reason).join("main.rs").exists())
             });
             ((*path).to_owned(), left_out.count())
         })
@@ -132,7 +133,7 @@ fn no_block_is_left_out_without_a_reason_and_no_more_than_there_are() {
     let expected = [
         ("README.md", 3),
         ("docs/tutorial.md", 1),
-        ("docs/runbook.md", 2),
+        ("docs/runbook.md", 0),
     ];
     let expected: Vec<_> = expected
         .map(|(path, count)| (path.to_owned(), count))

@@ -86,7 +86,7 @@ fn the_daemon_has_its_probes_two_replicas_and_one_that_stays() {
     assert!(deployment["spec"]["replicas"].as_u64().unwrap() >= 2);
     let daemon = &deployment["spec"]["template"]["spec"]["containers"][0];
     for (probe, path) in [
-        ("startupProbe", "/livez"),
+        ("startupProbe", "/startupz"),
         ("livenessProbe", "/livez"),
         ("readinessProbe", "/readyz"),
     ] {
@@ -105,6 +105,69 @@ fn the_daemon_has_its_probes_two_replicas_and_one_that_stays() {
         kind(&manifests, "PodDisruptionBudget")[0]["spec"]["minAvailable"],
         1
     );
+}
+
+/// The default of a setting.
+fn default_of(key: &str) -> String {
+    let all = aegis::config::reference();
+    let found = all.into_iter().find(|setting| setting.key == key);
+    found.expect(key).default
+}
+
+#[test]
+fn all_ask_aegisd_where_it_listens() {
+    let address = format!(
+        "{}:{}",
+        default_of("server.host"),
+        default_of("server.port")
+    );
+    let shipped = [
+        ("Dockerfile", 1),
+        ("packaging/kubernetes/aegisd.yaml", 3),
+        ("packaging/kubernetes/config.yaml", 2),
+        ("packaging/systemd/aegisd.socket", 1),
+    ];
+    for (file, times) in shipped {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        assert_eq!(text.matches(&address).count(), times, "{file}: {address}");
+        assert_eq!(text.matches("127.0.0.1:").count(), times, "{file}");
+    }
+}
+
+#[test]
+fn the_service_reaches_the_proxy_and_the_pod_may_take_its_time_to_stop() {
+    let manifests = manifests();
+    let pod = &kind(&manifests, "Deployment")[0]["spec"]["template"]["spec"];
+    let names: Vec<&Value> = list(&pod["containers"])
+        .flat_map(|container| list(&container["ports"]))
+        .map(|port| &port["name"])
+        .collect();
+    for port in list(&kind(&manifests, "Service")[0]["spec"]["ports"]) {
+        assert!(names.contains(&&port["targetPort"]), "{port:?}");
+    }
+    let deadline_ms: u64 = default_of("server.shutdown_deadline_ms").parse().unwrap();
+    let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!(
+        grace * 1_000 > deadline_ms,
+        "{grace} s for {deadline_ms} ms"
+    );
+}
+
+#[test]
+fn the_images_are_of_this_version() {
+    let wanted = format!("/aegis:{}", env!("CARGO_PKG_VERSION"));
+    let mut seen = 0;
+    for (file, document) in manifests() {
+        let Some(pod) = pod(&document) else { continue };
+        for container in list(&pod["spec"]["containers"]) {
+            let image = container["image"].as_str().unwrap();
+            if image.contains("aegis") {
+                assert!(image.ends_with(&wanted), "{file}: {image}");
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 4);
 }
 
 #[test]

@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+/// Before a block that no test runs.
+const NOT_RUN: &str = "<!-- not run: ";
+
+/// Before a block that other tests run than those of the pages.
+const RUN_ELSEWHERE: &str = "<!-- run by ";
+
 /// A page of the documentation.
 pub(crate) struct Page {
     /// From the root of the repository.
@@ -17,7 +23,7 @@ pub(crate) struct Block {
     /// As behind the fence.
     pub(crate) language: String,
     pub(crate) text: String,
-    /// Why it is not run.
+    /// Why it is not run, or by which tests it is.
     pub(crate) not_run: Option<String>,
 }
 
@@ -66,12 +72,15 @@ impl Page {
             match (fence, open) {
                 (Some(_), true) => open = false,
                 (Some(language), false) => {
-                    let marker = before.strip_prefix("<!-- not run: ");
+                    let marks = [NOT_RUN, RUN_ELSEWHERE].into_iter();
+                    let mut marks = marks.filter_map(|mark| before.strip_prefix(mark));
                     blocks.push(Block {
                         line: number + 1,
                         language: language.to_owned(),
                         text: String::new(),
-                        not_run: marker.map(|reason| reason.trim_end_matches(" -->").to_owned()),
+                        not_run: marks
+                            .next()
+                            .map(|reason| reason.trim_end_matches(" -->").to_owned()),
                     });
                     open = true;
                 }
