@@ -10,6 +10,7 @@ use aegis::engine::{Engine, Request};
 use aegis::ledger::{Command, Details, Ledger, LegDraft};
 use aegis::postgres::ledgers;
 use common::TestDatabase;
+use common::cases::cases;
 use common::ledger::{read_wallet, verdict, wallet};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -338,7 +339,7 @@ impl Subject {
     }
 }
 
-fn hold(cases: u32, large: bool) {
+fn hold(short: u32, large: bool) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let database = runtime.block_on(TestDatabase::create());
     let engine = Engine::new(&database.settings(), "aegis.transactions");
@@ -349,7 +350,7 @@ fn hold(cases: u32, large: bool) {
         cases: std::cell::Cell::new(0),
     };
     let config = Config {
-        cases,
+        cases: cases(short),
         failure_persistence: None,
         ..Config::default()
     };

@@ -29,8 +29,8 @@ pub struct Original<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PayloadEncoding {
-    /// The payload was JSON and stands there as it was, byte for byte but for
-    /// white space around it.
+    /// The payload was JSON and stands there as it was, byte for byte; white space around it
+    /// stands in [`DeadLetter::original_white_space`].
     Json,
     /// The payload was not JSON and stands there as a base64 string.
     Base64,
@@ -96,6 +96,10 @@ pub struct DeadLetter {
     /// How to read `original_message`. Absent means JSON.
     #[serde(default = "json_encoding")]
     pub original_encoding: PayloadEncoding,
+    /// The white space before and behind a payload that is JSON, which no member of a JSON object can
+    /// hold; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_white_space: Option<(String, String)>,
     /// The record's key, absent where it had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_key: Option<Text>,
@@ -138,6 +142,10 @@ impl DeadLetter {
             retry_count,
             failed_at,
             correlation_id,
+            original_white_space: match original_encoding {
+                PayloadEncoding::Json => white_space_around(original.payload),
+                PayloadEncoding::Base64 => None,
+            },
             original_encoding,
             original_key: (!original.key.is_empty()).then(|| Text::new(original.key)),
             original_headers: header_pairs(original.headers),
@@ -153,7 +161,7 @@ impl DeadLetter {
         let named = self.event_id().or(stand_in);
         digest_id(&[
             self.original_topic.as_bytes(),
-            self.original_message.get().as_bytes(),
+            self.message_text().as_bytes(),
             &self.replay_count().to_be_bytes(),
             named.as_ref().map_or(&failed_at[..], |id| id.as_bytes()),
         ])
@@ -239,11 +247,20 @@ impl DeadLetter {
     /// A letter that says base64 and holds something else.
     pub fn payload(&self) -> Result<Vec<u8>, EventError> {
         match self.original_encoding {
-            PayloadEncoding::Json => Ok(self.original_message.get().as_bytes().to_vec()),
+            PayloadEncoding::Json => Ok(self.message_text().into_bytes()),
             PayloadEncoding::Base64 => {
                 let text: String = serde_json::from_str(self.original_message.get())?;
                 Ok(BASE64.decode(text)?)
             }
+        }
+    }
+
+    /// `original_message` with the white space that was around it.
+    fn message_text(&self) -> String {
+        let message = self.original_message.get();
+        match &self.original_white_space {
+            None => message.to_owned(),
+            Some((before, behind)) => [before, message, behind].concat(),
         }
     }
 
@@ -264,6 +281,16 @@ impl DeadLetter {
     pub fn headers(&self) -> Result<Vec<(String, Vec<u8>)>, EventError> {
         headers_of(&self.original_headers)
     }
+}
+
+/// What RFC 8259 lets stand before and behind a JSON text, where there is any.
+fn white_space_around(json: &[u8]) -> Option<(String, String)> {
+    let text = std::str::from_utf8(json).ok()?;
+    let white = [' ', '\t', '\n', '\r'];
+    let from = text.len() - text.trim_start_matches(white).len();
+    let (before, rest) = text.split_at(from);
+    let (_, behind) = rest.split_at(rest.trim_end_matches(white).len());
+    (!before.is_empty() || !behind.is_empty()).then(|| (before.to_owned(), behind.to_owned()))
 }
 
 /// The longest reason, in bytes: it may quote what somebody sent.
@@ -356,8 +383,11 @@ mod tests {
     #[test]
     fn a_replay_sends_the_very_bytes() {
         let binary = [("trace".to_owned(), vec![0xff, 0x00])];
-        let payloads: [&[u8]; 6] = [
+        let payloads: [&[u8]; 9] = [
             br#"{"z":1, "a":1e400, "n":123456789012345678901234567890}"#,
+            b"{\n}\r\n",
+            b" \t7\r",
+            b" ",
             br#""a string""#,
             b"",
             b"not json",

@@ -15,6 +15,7 @@
     reason = "tests state what must hold"
 )]
 
+pub mod cases;
 pub mod database;
 pub mod ledger;
 pub mod log;

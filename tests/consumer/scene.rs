@@ -175,6 +175,6 @@ impl Scene {
     pub(crate) async fn letters(&self) -> Vec<Letter> {
         let mut conn = self.pool().acquire().await.unwrap();
         let all = Filter::default();
-        list::page(&mut conn, &all, 0, 1_000).await.unwrap()
+        list::page(&mut conn, &all, 0, i64::MAX).await.unwrap()
     }
 }

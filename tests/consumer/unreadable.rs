@@ -6,10 +6,18 @@ use aegis::event::{DeadLetter, digest_id};
 use aegis::postgres::dead_letters::list::Letter;
 use proptest::prelude::*;
 
+use crate::common::cases::cases;
 use crate::scene::{START, Scene, TOPIC, arrived, at, command, record};
 
 async fn letter_of(scene: &Scene, record: Record) -> Letter {
-    scene.taking.take(&arrived(record), START).await.unwrap();
+    letter_at(scene, 7, record).await
+}
+
+/// What the record that lies at this offset comes to.
+async fn letter_at(scene: &Scene, offset: i64, record: Record) -> Letter {
+    let mut arrived = arrived(record);
+    arrived.place.as_mut().unwrap().offset = offset;
+    scene.taking.take(&arrived, START).await.unwrap();
     assert_eq!(scene.retry_at(at(0)).await, [Retried::Buried]);
     scene.letters().await.pop().unwrap()
 }
@@ -203,9 +211,16 @@ fn whatever_arrives_is_either_done_or_waits_or_is_indexed() {
     );
     let headers = proptest::collection::vec(prop_oneof![header, named], 0..6);
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
+    let payload = prop_oneof![
+        bytes(),
+        "[ \t\r\n]{0,2}(7|-1e9|\"x\"|null|\\{ \\}|\\[1, 2\\])[ \t\r\n]{0,2}"
+            .prop_map(String::into_bytes),
+    ];
+    let offsets = std::cell::Cell::new(0);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases(60)));
     runner
-        .run(&(headers, bytes(), bytes()), |(headers, key, payload)| {
+        .run(&(headers, bytes(), payload), |(headers, key, payload)| {
+            let offset = offsets.replace(offsets.get() + 1);
             runtime.block_on(async {
                 let record = Record {
                     topic: TOPIC.into(),
@@ -213,7 +228,7 @@ fn whatever_arrives_is_either_done_or_waits_or_is_indexed() {
                     headers,
                     payload,
                 };
-                let letter = letter_of(&scene, record.clone()).await;
+                let letter = letter_at(&scene, offset, record.clone()).await;
                 assert_eq!(scene.waiting().await, 0);
                 let read = DeadLetter::from_json(&letter.letter).unwrap();
                 assert_eq!(read.payload().unwrap(), record.payload);

@@ -8,6 +8,7 @@ use aegis::simulator::{Call, Fault};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::common::cases::cases;
 use crate::scene::Scene;
 
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ fn any_order_of_webhooks_and_answers_gives_one_credit() {
     let scene = runtime.block_on(Scene::new());
     let acts = (1..2_000_000_000_i64, prop::collection::vec(act(), 1..16));
     let mut runner = TestRunner::new(Config {
-        cases: 48,
+        cases: cases(48),
         failure_persistence: None,
         ..Config::default()
     });

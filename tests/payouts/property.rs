@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
+use crate::common::cases::cases;
 use crate::common::merchant::tester;
 use crate::model::{Fate, ModelPsp};
 use crate::scene::Scene;
@@ -212,7 +213,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Runs walks of these acts, each a payout of its own.
-fn walks(cases: u32, acts: impl Strategy<Value = Vec<Act>>) {
+fn walks(short: u32, acts: impl Strategy<Value = Vec<Act>>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let scene = runtime.block_on(async {
         let scene = Scene::new().await;
@@ -220,7 +221,7 @@ fn walks(cases: u32, acts: impl Strategy<Value = Vec<Act>>) {
         scene
     });
     let config = Config {
-        cases,
+        cases: cases(short),
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()

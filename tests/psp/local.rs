@@ -8,6 +8,7 @@ use aegis::simulator::{Armed, Fault, Faults, Fees, LocalPsp};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
+use crate::cases::cases;
 use crate::scene::{KEY, ada, ngn, payment, refund, transfer};
 
 fn local(faults: Faults) -> LocalPsp {
@@ -85,7 +86,7 @@ async fn its_faults_are_those_of_http() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(cases(32)))]
 
     /// Whatever the faults, an error after which nothing may have happened is one after which
     /// nothing did.

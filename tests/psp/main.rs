@@ -8,6 +8,9 @@
     reason = "tests state what must hold"
 )]
 
+#[path = "../common/cases.rs"]
+mod cases;
+
 mod answers;
 mod breaker;
 mod faults;

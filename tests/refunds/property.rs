@@ -9,6 +9,7 @@ use aegis::refunds::{self, Applied, Origin, RefundError, RefundStatus, Requested
 use aegis::simulator::{Armed, Call, Fault};
 use proptest::prelude::*;
 
+use crate::common::cases::cases;
 use crate::scene::{Scene, acme, adapter, new, ngn, terms, webhook};
 
 /// A step: what, of which payment, how much.
@@ -352,7 +353,7 @@ fn walk(terms: &str, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(4), max_shrink_iters: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn all_sums_to_the_cent_whatever_happens(

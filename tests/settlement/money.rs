@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
+use crate::common::cases::cases;
 use crate::common::ledger::read_wallet;
 use crate::common::merchant::{TERMS, merchant, office, tester};
 use crate::common::payment;
@@ -163,7 +164,7 @@ async fn a_wallet_that_says_no_fails_its_period_and_holds_up_no_other() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(12), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_comes_and_goes_pending_is_what_is_unsettled_and_nothing_is_lost(

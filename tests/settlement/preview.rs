@@ -9,6 +9,7 @@ use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
+use crate::common::cases::cases;
 use crate::common::merchant::merchant;
 use crate::common::payment;
 use crate::scene::{PLAIN, Scene, options, with};
@@ -135,7 +136,7 @@ async fn a_long_preview_is_cut_and_says_so() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(6), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_due_the_run_does_what_the_preview_says(

@@ -3,6 +3,8 @@
 use aegis::terms::{Charge, Fee, Reserve};
 use proptest::prelude::*;
 
+use crate::cases::cases;
+
 /// Fees of every kind, and amounts that lie on their borders more often than by chance.
 fn fee() -> impl Strategy<Value = Fee> {
     let amount = || prop_oneof![3 => 0..5_000_i64, 1 => 0..=i64::MAX, 1 => Just(0)];
@@ -94,7 +96,7 @@ fn fee_and_net_grow_with_every_single_unit_of_small_amounts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(4_000)))]
 
     #[test]
     fn fee_and_net_sum_to_every_amount_and_neither_is_negative(fee in fee(), gross in amount()) {

@@ -5,8 +5,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::allow_attributes,
+    unreachable_pub,
     reason = "tests state what must hold"
 )]
+
+#[path = "../common/cases.rs"]
+mod cases;
 
 mod clocks;
 mod fees;

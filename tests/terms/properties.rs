@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::cases::cases;
+
 const ZONES: [&str; 12] = [
     "Africa/Lagos",
     "Africa/Casablanca",
@@ -130,7 +132,7 @@ fn day(at: OffsetDateTime, days: i64) -> Date {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1_500)))]
 
     #[test]
     fn terms_that_are_written_are_read_back_the_same(terms in terms()) {

@@ -3,6 +3,8 @@
 use aegis::terms::{Charge, FeeFate, Held, Reserve, ReversalTerms};
 use proptest::prelude::*;
 
+use crate::cases::cases;
+
 #[test]
 fn a_fee_that_is_kept_is_borne_by_the_merchant_and_one_that_is_returned_by_the_platform() {
     let charge = Charge::of(10_000, 300).unwrap();
@@ -73,6 +75,8 @@ fn a_reserve_is_held_of_what_there_is_and_never_of_a_debt() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(256)))]
+
     #[test]
     fn what_merchant_and_platform_bear_is_what_the_customer_gets(
         gross in 1..=i64::MAX,
