@@ -363,6 +363,34 @@ async fn what_was_committed_before_the_stop_goes_out_whatever_the_relay_was_at()
 }
 
 #[tokio::test]
+async fn what_becomes_visible_behind_a_floor_is_not_left_until_the_next_poll() {
+    let bench = Bench::new().await;
+    let mut subscription = bench.subscribe();
+    let early = bench.post("early", 1).await;
+    // It is taken away, to be seen after what was written later.
+    let mut conn = bench.database.pool().acquire().await.unwrap();
+    for statement in [
+        "CREATE TABLE kept AS SELECT * FROM transaction_outbox",
+        "DELETE FROM transaction_outbox",
+    ] {
+        sqlx::query(statement).execute(&mut *conn).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    let (relay, stopped) = (bench.relay(Duration::from_secs(86_400)), stop.clone());
+    let running = tokio::spawn(async move { relay.run(stopped).await });
+    bench.post("late", 1).await;
+    take(&mut subscription, 1).await;
+    sqlx::query("INSERT INTO transaction_outbox SELECT * FROM kept")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(60), take(&mut subscription, 1)).await;
+    assert_eq!(id_of(&found.unwrap()[0]), early[0]);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn behind_a_floor_nothing_overtakes_what_waits_before_it() {
     let bench = Bench::new().await;
     bench.post("k", 4).await;

@@ -54,6 +54,8 @@ const LOOK_AT_ALL: Duration = Duration::from_secs(1);
 struct Floor {
     id: i64,
     looked_at: Option<OffsetDateTime>,
+    /// Where the last claim began.
+    last: i64,
 }
 
 impl Floor {
@@ -61,10 +63,20 @@ impl Floor {
     fn at(&mut self, now: OffsetDateTime) -> i64 {
         let fresh = |at: OffsetDateTime| (now - at).unsigned_abs() < LOOK_AT_ALL;
         if self.looked_at.is_some_and(fresh) {
-            return self.id;
+            self.last = self.id;
+        } else {
+            self.looked_at = Some(now);
+            self.last = 0;
         }
-        self.looked_at = Some(now);
-        0
+        self.last
+    }
+
+    /// How long to wait after a claim that found nothing: what woke the relay may lie before a floor.
+    fn rest(&self, poll: Duration) -> Duration {
+        match self.last {
+            0 => poll,
+            _ => poll.min(LOOK_AT_ALL),
+        }
     }
 
     /// Nothing that could be seen lies before this row.
@@ -230,7 +242,7 @@ impl Relay {
                     }
                     GATHER
                 }
-                Relayed::Idle => self.options.poll,
+                Relayed::Idle => floor.rest(self.options.poll),
                 Relayed::Outage { reason, .. } => {
                     if !std::mem::replace(&mut away, true) {
                         tracing::warn!(%reason, "the bus is away; events wait in the outbox");
@@ -492,5 +504,19 @@ mod tests {
             0,
             "the clock was set back"
         );
+    }
+
+    #[test]
+    fn a_claim_that_found_nothing_behind_a_floor_is_followed_by_one_of_all() {
+        let start = datetime!(2026-11-23 01:02:03 UTC);
+        let day = Duration::from_secs(86_400);
+        let mut floor = Floor::default();
+        floor.at(start);
+        assert_eq!(floor.rest(day), day);
+        floor.rise(70);
+        floor.at(start);
+        let rest = floor.rest(day);
+        assert_eq!(floor.at(start + rest), 0);
+        assert_eq!(floor.rest(day), day);
     }
 }
