@@ -60,14 +60,13 @@ pub(super) async fn watch(
     stuck_after: Duration,
 ) {
     let deadline = sd_notify::watchdog_enabled();
-    // Twice within its time, as sd_watchdog_enabled(3) advises.
-    let every = deadline.map_or(LOOK_EVERY, |time| (time / 2).min(LOOK_EVERY));
-    let mut loops = Loops::new(relay_turns, committer.clone());
+    let every = look_every(deadline, stuck_after);
+    let mut turns = Turns::new(relay_turns, committer.clone());
     let mut words = Words::new();
     loop {
         wait(every, &mut phase, &mut words).await;
         failpoint::reach(failpoint::SUPERVISION_TURNS);
-        let loops = loops.look(stuck_after);
+        let loops = turns.look(stuck_after);
         let stuck = loops.iter().find(|one| one.status != CheckStatus::Ok);
         words.feed = deadline.is_some() && stuck.is_none();
         if let Some(one) = stuck {
@@ -92,6 +91,13 @@ pub(super) async fn watch(
     }
 }
 
+/// Twice within the watchdog's time, as sd_watchdog_enabled(3) advises, and twice before a loop counts
+/// as stuck: what came a moment before a look has not waited since the look before.
+fn look_every(watchdog: Option<Duration>, stuck_after: Duration) -> Duration {
+    let every = LOOK_EVERY.min(stuck_after / 2);
+    watchdog.map_or(every, |time| every.min(time / 2))
+}
+
 /// Until it is time to look again, or the daemon is at something else.
 async fn wait(every: Duration, phase: &mut watch::Receiver<Phase>, words: &mut Words) {
     let until = Instant::now() + every;
@@ -105,41 +111,79 @@ async fn wait(every: Duration, phase: &mut watch::Receiver<Phase>, words: &mut W
 }
 
 /// The loops that have to turn.
-struct Loops {
+struct Turns {
     relay_turns: watch::Receiver<u64>,
     committer: CommitterPulse,
-    batches: u64,
-    /// When each was last seen to turn.
-    relay: Instant,
-    posting: Instant,
+    idle: Idle,
 }
 
-impl Loops {
+impl Turns {
     fn new(relay_turns: watch::Receiver<u64>, committer: CommitterPulse) -> Self {
         Self {
             relay_turns,
-            batches: committer.batches(),
+            idle: Idle::new(committer.batches(), Instant::now()),
             committer,
-            relay: Instant::now(),
-            posting: Instant::now(),
         }
     }
 
     fn look(&mut self, stuck_after: Duration) -> [LoopStanding; 2] {
-        if self.relay_turns.has_changed().unwrap_or(false) {
+        let relay_turned = self.relay_turns.has_changed().unwrap_or(false);
+        if relay_turned {
             self.relay_turns.mark_unchanged();
-            self.relay = Instant::now();
         }
-        let batches = self.committer.batches();
-        if self.committer.queued_commands() == 0 || batches != self.batches {
-            self.batches = batches;
-            self.posting = Instant::now();
-        }
-        [("relay", self.relay), ("committer", self.posting)].map(|(name, turned)| {
-            let idle = turned.elapsed();
+        let seen = Seen {
+            relay_turned,
+            queued: self.committer.queued_commands(),
+            batches: self.committer.batches(),
+        };
+        let idle = self.idle.after(&seen, Instant::now(), stuck_after);
+        [("relay", idle[0]), ("committer", idle[1])].map(|(name, idle)| {
             gauges::idle(name, idle);
             LoopStanding::new(name, idle, stuck_after)
         })
+    }
+}
+
+/// What a look saw.
+struct Seen {
+    relay_turned: bool,
+    /// Commands that wait to be posted.
+    queued: usize,
+    /// Batches up to now.
+    batches: u64,
+}
+
+/// When each loop was last seen to turn.
+struct Idle {
+    relay: Instant,
+    posting: Instant,
+    batches: u64,
+    looked: Instant,
+}
+
+impl Idle {
+    fn new(batches: u64, now: Instant) -> Self {
+        Self {
+            relay: now,
+            posting: now,
+            batches,
+            looked: now,
+        }
+    }
+
+    /// For how long the relay and the committer have not turned.
+    fn after(&mut self, seen: &Seen, now: Instant, stuck_after: Duration) -> [Duration; 2] {
+        // A look that is as late as that stood still with all else: it can't tell who would not turn.
+        let all_stood_still = now - self.looked > stuck_after;
+        self.looked = now;
+        if seen.relay_turned || all_stood_still {
+            self.relay = now;
+        }
+        if seen.queued == 0 || seen.batches != self.batches || all_stood_still {
+            self.batches = seen.batches;
+            self.posting = now;
+        }
+        [now - self.relay, now - self.posting]
     }
 }
 
@@ -231,4 +275,70 @@ fn serving(
         status.push_str(&format!("; the {name} is stuck"));
     }
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUCK_AFTER: Duration = Duration::from_secs(1);
+
+    fn seen(relay_turned: bool, queued: usize, batches: u64) -> Seen {
+        Seen {
+            relay_turned,
+            queued,
+            batches,
+        }
+    }
+
+    #[test]
+    fn what_came_just_before_a_look_is_not_taken_for_stuck() {
+        for (watchdog, stuck_after) in [(None, 1), (None, 60), (Some(30), 1), (Some(3), 60)] {
+            let (watchdog, stuck_after) = (
+                watchdog.map(Duration::from_secs),
+                Duration::from_secs(stuck_after),
+            );
+            let every = look_every(watchdog, stuck_after);
+            assert!(every <= LOOK_EVERY);
+            assert!(watchdog.is_none_or(|time| every <= time / 2));
+            let start = Instant::now();
+            let mut idle = Idle::new(0, start);
+            idle.after(&seen(true, 0, 0), start + every, stuck_after);
+            let [_, committer] = idle.after(&seen(true, 1, 0), start + every * 2, stuck_after);
+            assert!(committer < stuck_after);
+        }
+    }
+
+    #[test]
+    fn a_loop_that_does_not_turn_is_idle_and_one_that_has_nothing_to_post_is_not() {
+        let start = Instant::now();
+        let mut idle = Idle::new(7, start);
+        let at = |tenths: u32| start + Duration::from_millis(100) * tenths;
+        for tenths in [5, 10] {
+            let relay = idle.after(&seen(false, 0, 7), at(tenths), STUCK_AFTER);
+            assert_eq!(relay, [at(tenths) - start, Duration::ZERO]);
+        }
+        for tenths in [15, 20, 25] {
+            let both = idle.after(&seen(true, 3, 7), at(tenths), STUCK_AFTER);
+            assert_eq!(both, [Duration::ZERO, at(tenths) - at(10)]);
+        }
+        assert_eq!(
+            idle.after(&seen(true, 3, 8), at(30), STUCK_AFTER)[1],
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn a_process_that_stood_still_blames_none_of_its_loops() {
+        let start = Instant::now();
+        let mut idle = Idle::new(0, start);
+        let late = start + STUCK_AFTER * 3;
+        assert_eq!(
+            idle.after(&seen(false, 2, 0), late, STUCK_AFTER),
+            [Duration::ZERO; 2]
+        );
+        let later = late + STUCK_AFTER / 2;
+        let idle = idle.after(&seen(false, 2, 0), later, STUCK_AFTER);
+        assert_eq!(idle, [STUCK_AFTER / 2; 2]);
+    }
 }

@@ -70,12 +70,22 @@ impl Supervisor {
 
     /// Waits for a message with this line.
     async fn hears(&self, line: &str) -> String {
-        loop {
-            let heard = self.heard().await;
-            if heard.lines().any(|said| said == line) {
-                return heard;
+        let is_said = |heard: &str| heard.lines().any(|said| said == line);
+        self.hears_that(line, is_said).await
+    }
+
+    /// Waits for a message of which this holds.
+    async fn hears_that(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let heard = async {
+            loop {
+                let heard = self.heard().await;
+                if holds(&heard) {
+                    return heard;
+                }
             }
-        }
+        };
+        let heard = timeout(PATIENCE, heard).await;
+        heard.unwrap_or_else(|_| panic!("{what} is said"))
     }
 
     /// All that was said up to now.
@@ -131,6 +141,8 @@ async fn the_watchdog_is_fed_while_the_loops_turn_and_not_while_one_is_stuck() {
         .with("RELAY_POLL_MS", "100")
         .with("SERVER_STUCK_AFTER_MS", "1000");
     let mut daemon = settings.start().await;
+    // Before that, a slow start may hold it up as well.
+    daemon.logged("this relay has the outbox").await;
     for _ in 0..3 {
         supervisor.hears("WATCHDOG=1").await;
     }
@@ -140,14 +152,12 @@ async fn the_watchdog_is_fed_while_the_loops_turn_and_not_while_one_is_stuck() {
         .execute(&mut *blocker)
         .await
         .unwrap();
+    supervisor.forget();
+    let is_told = |said: &str| said.contains("the relay is stuck");
+    supervisor.hears_that("the relay is stuck", is_told).await;
     daemon
         .logged("a loop does not turn; the watchdog is not fed")
         .await;
-    let told = supervisor.heard();
-    let mut told = told.await;
-    while !told.contains("the relay is stuck") {
-        told = supervisor.heard().await;
-    }
     supervisor.forget();
     // While it is stuck, nothing is fed: only other words may come.
     let until = Instant::now() + Duration::from_secs(1);

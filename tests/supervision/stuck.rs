@@ -35,6 +35,7 @@ async fn a_committer_that_stands_still_while_commands_wait_is_stuck() {
         .with("RELAY_POLL_MS", "100")
         .with("SERVER_STUCK_AFTER_MS", "1000");
     let mut daemon = settings.start().await;
+    daemon.logged("this relay has the outbox").await;
     supervisor.hears("WATCHDOG=1").await;
     // A batch has 3 s for its locks: it stands still for longer than may be.
     let mut blocker = database.pool().begin().await.unwrap();
@@ -43,11 +44,14 @@ async fn a_committer_that_stands_still_while_commands_wait_is_stuck() {
         .await
         .unwrap();
     let waits = post(&daemon.address, "waits");
-    let line = daemon
+    let is_told = |said: &str| said.contains("the committer is stuck");
+    supervisor
+        .hears_that("the committer is stuck", is_told)
+        .await;
+    daemon
         .logged("a loop does not turn; the watchdog is not fed")
         .await;
-    assert_eq!(line["part"], "committer", "{line}");
-    while !supervisor.heard().await.contains("the committer is stuck") {}
+    assert!(daemon.log_holds(r#""part":"committer""#));
     // It gave the batch up, or has it done: it turns again.
     blocker.rollback().await.unwrap();
     let status = waits.await.unwrap();
@@ -95,11 +99,8 @@ async fn once_it_stops_no_status_says_that_it_serves() {
         .await
         .unwrap();
     let waits = post(&daemon.address, "waits");
-    while !supervisor
-        .heard()
-        .await
-        .contains("1 commands are being posted")
-    {}
+    let is_told = |said: &str| said.contains("1 commands are being posted");
+    supervisor.hears_that("what is posted", is_told).await;
     daemon.terminate();
     supervisor.hears("STOPPING=1").await;
     // There is something new to tell.

@@ -24,6 +24,16 @@ fn settings(database: &TestDatabase) -> [(&str, &str); 4] {
     ]
 }
 
+/// Until all that it needs answers.
+async fn ready(machine: &Machine) {
+    let began = Instant::now();
+    let url = format!("http://{}/readyz", machine.address);
+    while reqwest::get(&url).await.map(|answer| answer.status()).ok() != Some(StatusCode::OK) {
+        assert!(began.elapsed() < PATIENCE, "{}", machine.journal());
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shipped_service_serves_when_its_start_is_over_and_ends_well() {
     const TEST: &str = "the_shipped_service_serves_when_its_start_is_over_and_ends_well";
@@ -34,8 +44,9 @@ async fn the_shipped_service_serves_when_its_start_is_over_and_ends_well() {
     machine.systemctl(&["start", DAEMON]);
     // Not waited for: a start is over when READY=1 was said.
     let url = format!("http://{}", machine.address);
-    let ready = reqwest::get(format!("{url}/readyz")).await.unwrap();
-    assert_eq!(ready.status(), StatusCode::OK);
+    let live = reqwest::get(format!("{url}/livez")).await.unwrap();
+    assert_eq!(live.status(), StatusCode::OK);
+    ready(&machine).await;
     let status = machine.property(DAEMON, "StatusText");
     assert_eq!(status, format!("serving {}", machine.address));
 
@@ -110,17 +121,7 @@ async fn a_wedged_relay_is_killed_by_the_watchdog_and_started_anew() {
     restarted(&machine).await;
     machine.logged("the watchdog is not fed").await;
     blocker.rollback().await.unwrap();
-    let began = Instant::now();
-    let ready = format!("http://{}/readyz", machine.address);
-    while reqwest::get(&ready)
-        .await
-        .map(|answer| answer.status())
-        .ok()
-        != Some(StatusCode::OK)
-    {
-        assert!(began.elapsed() < PATIENCE, "{}", machine.journal());
-        sleep(Duration::from_millis(50)).await;
-    }
+    ready(&machine).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
