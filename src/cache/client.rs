@@ -30,6 +30,14 @@ impl Default for CacheOptions {
     }
 }
 
+/// A connection without time limits of its own: whoever uses it bounds the call as a whole, connecting
+/// included.
+pub(super) fn unbounded() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+}
+
 /// Redis, bounded in time and behind a breaker. Clones are handles on the same.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -115,13 +123,9 @@ impl Cache {
         if let Some(connection) = &slot.connection {
             return Ok((slot.number, connection.clone()));
         }
-        // The call as a whole is bounded, this in it.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
         let client = &self.shared.client;
         let connection = client
-            .get_multiplexed_async_connection_with_config(&config)
+            .get_multiplexed_async_connection_with_config(&unbounded())
             .await?;
         slot.number = slot.number.wrapping_add(1);
         slot.connection = Some(connection.clone());

@@ -47,7 +47,9 @@ impl CacheError {
 pub async fn ping(address: &SecretUrl, timeout: Duration) -> Result<(), CacheError> {
     let client = redis::Client::open(address.expose())?;
     let pinged = async {
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&client::unbounded())
+            .await?;
         redis::cmd("PING").exec_async(&mut connection).await
     };
     Ok(tokio::time::timeout(timeout, pinged)
