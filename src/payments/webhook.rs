@@ -82,7 +82,7 @@ pub async fn work<P: Psp>(
         conn, options, psp, &mut taken, now
     ));
     match done {
-        Ok(()) => {}
+        Ok(fates) => count(psp.name(), &fates),
         Err(error) if error.is_outage() || taken.is_empty() => return Err(error),
         Err(error) => {
             let webhooks = taken.len();
@@ -101,7 +101,7 @@ async fn work_together<P: Psp>(
     psp: &P,
     taken: &mut Vec<i64>,
     now: OffsetDateTime,
-) -> Result<(), PaymentError> {
+) -> Result<Vec<Fate>, PaymentError> {
     let limit = i64::try_from(options.batch_webhooks_max).unwrap_or(i64::MAX);
     let due = webhooks::take_due(conn, psp.name(), limit, now).await?;
     *taken = due.iter().map(|webhook| webhook.id).collect();
@@ -145,10 +145,24 @@ async fn work_alone<P: Psp>(
     *attempts = webhook.attempts.saturating_add(1);
     let done = handle(&mut transaction, options, psp, &[webhook], now).await;
     match done {
-        Ok(()) => transaction.commit().await?,
-        Err(_) => roll_back(transaction).await,
+        Ok(fates) => {
+            transaction.commit().await?;
+            count(psp.name(), &fates);
+            Ok(())
+        }
+        Err(error) => {
+            roll_back(transaction).await;
+            Err(error)
+        }
     }
-    done
+}
+
+/// Counts what came of webhooks, once that is committed.
+fn count(psp: &'static str, fates: &[Fate]) {
+    for fate in fates {
+        let fate = fate.as_str();
+        metrics::counter!("aegis_webhooks_total", "psp" => psp, "fate" => fate).increment(1);
+    }
 }
 
 async fn put_off(
@@ -181,16 +195,16 @@ async fn put_off(
     news::amiss(conn, options, &options.ledger, &finding, None, now).await
 }
 
-/// Applies webhooks, whose rows are locked, and writes down what came of each.
+/// Applies webhooks, whose rows are locked, and writes down what came of each: their fates.
 async fn handle<P: Psp>(
     conn: &mut PgConnection,
     options: &Options,
     psp: &P,
     due: &[Waiting],
     now: OffsetDateTime,
-) -> Result<(), PaymentError> {
+) -> Result<Vec<Fate>, PaymentError> {
     if due.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut done: Vec<(i64, Fate)> = Vec::with_capacity(due.len());
     let mut paid: Vec<(i64, psp::Payment)> = Vec::new();
@@ -214,12 +228,8 @@ async fn handle<P: Psp>(
         let fate = elsewhere::apply(conn, options, subject, now).await?;
         done.push((*id, fate));
     }
-    for (_, fate) in &done {
-        let fate = fate.as_str();
-        metrics::counter!("aegis_webhooks_total", "psp" => psp.name(), "fate" => fate).increment(1);
-    }
     webhooks::finish(conn, &done, now).await?;
-    Ok(())
+    Ok(done.into_iter().map(|(_, fate)| fate).collect())
 }
 
 /// Those about payments, a ledger's together.
