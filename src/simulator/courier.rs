@@ -33,8 +33,6 @@ pub const PAYSTACK_RETRIES: [Duration; 76] = {
 
 /// Webhooks under way at once.
 const AT_ONCE: usize = 8;
-/// How long one that is to come after the next one waits for a next one.
-const HELD_MAX: Duration = Duration::from_secs(1);
 /// How many are remembered one by one.
 const REMEMBERED: usize = 1_000;
 
@@ -45,6 +43,8 @@ pub(super) struct CourierOptions {
     pub secret_key: Secret,
     pub retries: Vec<Duration>,
     pub late: Duration,
+    /// How long one that is to come after the next one waits for a next one.
+    pub held_max: Duration,
 }
 
 /// What became of the webhooks.
@@ -236,7 +236,7 @@ impl Courier {
         }
         let courier = self.clone();
         self.spawn(async move {
-            tokio::time::sleep(HELD_MAX).await;
+            tokio::time::sleep(courier.shared.options.held_max).await;
             let mine = courier.held().take_if(|held| held.number == number);
             if let Some(parcel) = mine {
                 courier.carry(parcel).await;

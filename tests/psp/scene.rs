@@ -52,7 +52,7 @@ impl Scene {
     /// An adapter of its own, which waits less for an answer.
     pub fn impatient(&self) -> Paystack {
         adapter(&self.simulator.base_url(), |options| {
-            options.timeout = Duration::from_millis(300);
+            options.timeout = Duration::from_secs(2);
         })
     }
 

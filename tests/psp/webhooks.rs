@@ -169,7 +169,12 @@ async fn signatures_of_other_keys_and_bodies_are_refused() {
 #[tokio::test]
 async fn a_webhook_out_of_order_comes_after_the_next_one() {
     let mut receiver = Receiver::new().await;
-    let scene = Scene::with(telling(&receiver)).await;
+    // The next one may be long in coming.
+    let scene = Scene::with(SimulatorOptions {
+        held_max: PATIENCE,
+        ..telling(&receiver)
+    })
+    .await;
     scene.simulator.arm(Armed::of(Fault::Reorder, "pay-1"));
     scene.paid("pay-1", 1_000).await;
     scene.paid("pay-2", 2_000).await;
@@ -245,11 +250,17 @@ async fn an_early_webhook_is_sent_again_also_when_the_caller_has_hung_up() {
     let scene = Scene::with(options).await;
     scene.arm(Fault::Early);
     let new = payment("pay-1", 1_000);
-    let psp = scene.impatient();
-    let (called, first) = tokio::join!(psp.initialize(&new), receiver.accept());
+    // Long enough for the call to arrive, and less than the webhook's own time.
+    let psp = adapter(&scene.simulator.base_url(), |options| {
+        options.timeout = std::time::Duration::from_secs(3);
+    });
+    let (called, first) = tokio::join!(
+        psp.initialize(&new),
+        tokio::time::timeout(PATIENCE, receiver.accept())
+    );
     assert!(called.is_err(), "it took too long: {called:?}");
     // Not answered, the webhook comes again.
-    drop(first);
+    drop(first.expect("it is sent").unwrap());
     let again = tokio::time::timeout(PATIENCE, receiver.accept()).await;
     again.expect("it is sent again").unwrap();
 }

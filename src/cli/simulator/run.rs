@@ -216,9 +216,9 @@ fn secret_key(context: &Context, args: &Args) -> anyhow::Result<(Secret, bool)> 
 }
 
 fn options(args: Args, secret_key: Secret) -> SimulatorOptions {
+    let options = SimulatorOptions::new(secret_key);
     SimulatorOptions {
         listen: SocketAddr::new(args.host, args.port),
-        secret_key,
         webhook_url: args.webhook_url,
         webhook_retries: args.webhook_retries.0,
         fees: args.fees,
@@ -228,6 +228,7 @@ fn options(args: Args, secret_key: Secret) -> SimulatorOptions {
         settle_after: (!args.hold).then(|| Duration::from_millis(args.settle_after_ms)),
         pay_after: args.pay_after_ms.map(Duration::from_millis),
         late: Duration::from_millis(args.late_ms),
+        ..options
     }
 }
 

@@ -50,6 +50,8 @@ pub struct SimulatorOptions {
     pub pay_after: Option<Duration>,
     /// How late a slow answer and a late webhook are.
     pub late: Duration,
+    /// How long a webhook that is to come after the next one waits for a next one.
+    pub held_max: Duration,
 }
 
 impl SimulatorOptions {
@@ -68,6 +70,7 @@ impl SimulatorOptions {
             settle_after: Some(Duration::ZERO),
             pay_after: None,
             late: Duration::from_secs(2),
+            held_max: Duration::from_secs(1),
         }
     }
 }
@@ -180,6 +183,7 @@ impl Simulator {
             secret_key: options.secret_key.clone(),
             retries: options.webhook_retries.clone(),
             late: options.late,
+            held_max: options.held_max,
         };
         let courier = Courier::new(courier, stop.clone(), tasks.clone())
             .map_err(|error| SimulatorError::Tls(error.to_string()))?;
