@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # rustup's own place, which a shell that has not been opened anew since does not search.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-STACK = dev/stack up && eval "$$(dev/stack env)"
+STACK = dev/stack up && env=$$(dev/stack env) && eval "$$env"
 
 .PHONY: help up down prerequisites migrate-up run demo test test-faults test-money soak lint bench docs install deb clean
 

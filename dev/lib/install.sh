@@ -3,6 +3,15 @@
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# up_to_3_times COMMAND…: for what comes over a network.
+up_to_3_times() {
+    "$@" && return
+    sleep 2
+    "$@" && return
+    sleep 10
+    "$@"
+}
+
 can_install() { [[ $(id -u) == 0 ]] && have apt-get; }
 
 # install_command PACKAGE…: what a person would type.
@@ -56,9 +65,9 @@ apt_install() (
     trap 'exit 130' INT TERM
     forbid_servers
 
-    options=(-q -y --no-install-recommends -o DPkg::Lock::Timeout=300)
+    options=(-q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5)
     # An update that fails may still leave lists that are good enough.
-    apt-get -q update </dev/null >"$log" 2>&1 || true
+    up_to_3_times apt-get -q update -o Acquire::Retries=5 </dev/null >"$log" 2>&1 || true
     if ! apt-get "${options[@]}" install "$@" </dev/null >>"$log" 2>&1; then
         tail -n 20 "$log" | sed 's/^/    /' >&2
         printf 'apt-get could not install %s\n' "$*" >&2

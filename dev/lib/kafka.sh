@@ -28,6 +28,10 @@ kafka_give_up() {
 
 kafka_unavailable() { [[ -s $STATE/run/kafka.unavailable ]] && part_gone kafka; }
 
+kafka_download() {
+    mvn -q -B -f "$ROOT/dev/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1"
+}
+
 # Fails where Kafka cannot be had, and prints why.
 kafka_fetch() {
     local missing work log=$STATE/log/kafka-fetch.log
@@ -48,8 +52,7 @@ kafka_fetch() {
     if ! kafka_fetched; then
         say "kafka: fetching Apache Kafka $KAFKA_VERSION into $KAFKA_DIR, once for all checkouts"
         work=$(mktemp -d "$CACHE/kafka.XXXXXX")
-        if ! mvn -q -B -f "$ROOT/dev/kafka/pom.xml" dependency:copy-dependencies \
-            -DoutputDirectory="$work/libs" </dev/null >"$log" 2>&1 7>&-; then
+        if ! up_to_3_times kafka_download "$work/libs" </dev/null >"$log" 2>&1 7>&-; then
             rm -rf "$work"
             exec 7>&-
             printf 'Maven could not fetch it (see %s)' "$log"
