@@ -190,7 +190,7 @@ async fn brokers_that_are_away_are_an_outage_in_bounded_time() {
         let results = bus.publish(&claim).await;
         let took = started.elapsed();
         assert!(results.iter().all(outage), "{:?}", results[0]);
-        assert!(took < Duration::from_secs(5), "{nobody}: {took:?}");
+        assert!(took < Duration::from_secs(20), "{nobody}: {took:?}");
         assert!(bus.ping(Duration::from_secs(1)).await.is_err());
     }
 }
@@ -199,7 +199,8 @@ async fn brokers_that_are_away_are_an_outage_in_bounded_time() {
 async fn an_outage_is_told_once() {
     let log = CapturedLog::start();
     let bus = KafkaBus::new(KafkaOptions {
-        delivery_timeout: Duration::from_secs(1),
+        // By then the network has said something, also where the machine is slow.
+        delivery_timeout: Duration::from_secs(5),
         ..options("localhost:1")
     })
     .unwrap();

@@ -158,6 +158,8 @@ async fn a_timeout_leaves_the_posting_to_happen_and_the_key_tells() {
         ..Limits::default()
     };
     let api = TestApi::with_limits(limits).await;
+    // The ledger is known, so that only the posting takes time.
+    while api.get("/v1/ledgers/main").await.status != 200 {}
     let mut other = api.database.pool().begin().await.unwrap();
     sqlx::query("SELECT id FROM wallets FOR UPDATE")
         .fetch_all(&mut *other)

@@ -40,9 +40,7 @@ impl TestDatabase {
             .rsplit_once('/')
             .expect("DATABASE_URL names a database");
         let url = format!("{server}/{name}");
-        let pool = Settings::from_url(&url)
-            .expect("the URL is well formed")
-            .pool();
+        let pool = settings(&url).pool();
         Self {
             name,
             admin_url,
@@ -58,7 +56,7 @@ impl TestDatabase {
 
     /// How the library reaches it.
     pub fn settings(&self) -> Settings {
-        Settings::from_url(&self.url).expect("the URL is well formed")
+        settings(&self.url)
     }
 
     /// A pool of connections to it.
@@ -83,6 +81,14 @@ impl TestDatabase {
             assert!(began.elapsed() < Duration::from_secs(30), "nobody waits");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+fn settings(url: &str) -> Settings {
+    Settings {
+        // A machine that is busy with other tests takes its time.
+        connect_timeout: Duration::from_secs(60),
+        ..Settings::from_url(url).expect("the URL is well formed")
     }
 }
 

@@ -13,7 +13,7 @@ async fn a_run_that_lost_its_connection_lost_its_topic_and_marks_nothing_more() 
     let scene = Scene::new().await;
     scene.letters(&["a"; 20]).await;
     let options = Options {
-        rate: NonZeroU32::new(20),
+        rate: NonZeroU32::new(2),
         ..Options::default()
     };
     let replay = scene.begin(scene.plan().await, options).await.unwrap();

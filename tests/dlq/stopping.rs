@@ -82,7 +82,7 @@ async fn killed_half_way_the_same_command_goes_on_and_loses_none() {
     let keys: Vec<String> = (0..60).map(|n| format!("k{}", n % 5)).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     scene.letters(&keys).await;
-    let mut killed = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "20/s"]);
+    let mut killed = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "4/s"]);
     let run = scene.wait_until_replayed(4).await;
     killed.kill().unwrap();
     ended(killed);
@@ -112,7 +112,7 @@ async fn killed_half_way_the_same_command_goes_on_and_loses_none() {
 async fn interrupted_it_stops_at_a_safe_point_and_says_how_to_go_on() {
     let scene = Scene::new().await;
     scene.letters(&["a"; 30]).await;
-    let child = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "10/s"]);
+    let child = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "1/s"]);
     let run = scene.wait_until_replayed(2).await;
     signal(&child, "-INT");
     let ran = ended(child).exits(130).says("go on with the same command");
@@ -135,7 +135,7 @@ async fn interrupted_it_stops_at_a_safe_point_and_says_how_to_go_on() {
 async fn it_is_watched_and_cancelled_from_elsewhere() {
     let scene = Scene::new().await;
     scene.letters(&["a"; 40]).await;
-    let child = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "10/s"]);
+    let child = scene.start(&["--yes", "dlq", "replay", "--all", "--rate", "1/s"]);
     let run = scene.wait_until_replayed(2).await.to_string();
     let watching = scene.start(&["-o", "json", "dlq", "watch", &run]);
     let asked = scene.run(&["dlq", "cancel", &run, "--reason", "not mended yet"]);

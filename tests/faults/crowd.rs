@@ -75,7 +75,7 @@ async fn readers_that_find_no_connection_are_told_in_time_and_come_back_by_thems
         .with("DATABASE_POOL_CONNECTIONS_MAX", "2")
         .with("DATABASE_CONNECT_TIMEOUT_MS", "1000")
         .with("DATABASE_STATEMENT_TIMEOUT_MS", "3000")
-        .with("SERVER_REQUEST_TIMEOUT_MS", "5000")
+        .with("SERVER_REQUEST_TIMEOUT_MS", "15000")
         .start()
         .await;
     let mut somebody = scene.connect().await;

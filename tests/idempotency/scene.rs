@@ -41,7 +41,10 @@ impl Scene {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings::new(self.database.url()).with("REDIS_ADDRESS", &self.redis.address())
+        Settings::new(self.database.url())
+            .with("REDIS_ADDRESS", &self.redis.address())
+            // What Redis is too late for PostgreSQL answers, and the machine may be slow.
+            .with("REDIS_TIMEOUT_MS", "10000")
     }
 
     pub(crate) async fn daemon(&self) -> Daemon {

@@ -42,6 +42,8 @@ async fn all_that_is_exported_is_described_and_tells_what_happened() {
                     .value("aegis_loop_idle_seconds", &[("loop", "relay")])
                     .is_some()
                 && exported.value("aegis_relay_published_total", &[]) >= Some(7.0)
+                // A slow answer to its look at the database takes it back for a moment.
+                && exported.value("aegis_ready", &[]) == Some(1.0)
         })
         .await;
     for (name, series) in &exported.series {
@@ -84,7 +86,6 @@ async fn all_that_is_exported_is_described_and_tells_what_happened() {
     }
     assert!(value("aegis_wallet_locks_total", &[("outcome", "taken")]) >= 1.0);
     assert_eq!(value("aegis_payments_total", &[("status", "created")]), 1.0);
-    assert_eq!(value("aegis_ready", &[]), 1.0);
     assert_eq!(value("aegis_relay_leading", &[]), 1.0);
     for pool in [
         "api",

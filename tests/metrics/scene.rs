@@ -48,6 +48,8 @@ impl Scene {
             .with("PAYSTACK_SECRET_KEY", KEY)
             .with("PAYSTACK_BASE_URL", &simulator.base_url())
             .with("REDIS_ADDRESS", &redis)
+            // What Redis is too late for is counted otherwise, and the machine may be slow.
+            .with("REDIS_TIMEOUT_MS", "10000")
             .with("LOCKING", "redis");
         if let Some(topic) = &topic {
             settings = settings.with_kafka(&topic.brokers, &topic.name);

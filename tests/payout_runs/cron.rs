@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::ran::Ran;
-use crate::scene::Scene;
+use crate::scene::{Scene, not_at_midnight};
 
 const ENVIRONMENT_FILE: &str = "/etc/aegis/aegisd.env";
 
@@ -85,6 +85,7 @@ async fn the_crontab_started_twice_pays_once_and_mails_a_summary() {
     let [first, second] = &commands[..] else {
         panic!("it starts the run twice: {commands:?}");
     };
+    not_at_midnight().await;
     let mail = shell(&scene, first, true).exits(0);
     let summary = &mail.stdout;
     assert!(
@@ -112,6 +113,7 @@ async fn the_unit_started_twice_pays_once() {
     let scene = Scene::new().await;
     due(&scene).await;
     let line = unit("NGN");
+    not_at_midnight().await;
     shell(&scene, &line, false).exits(0);
     shell(&scene, &line, false).exits(0).says("nothing to do");
     assert_paid_once(&scene).await;

@@ -1,6 +1,6 @@
 //! What is due, by the merchants' terms.
 
-use crate::scene::{Scene, counts};
+use crate::scene::{Scene, counts, not_at_midnight};
 
 const START: [&str; 7] = ["--yes", "-o", "json", "payout", "run", "start", "--due"];
 
@@ -29,6 +29,7 @@ async fn what_lies_in_the_wallets_is_paid_once_and_the_rest_is_left_out_with_rea
         .execute(scene.pool())
         .await
         .unwrap();
+    not_at_midnight().await;
     let plan = scene.run(&due("a", &["--dry-run"])).exits(0).json();
     let mut left: Vec<(&str, &str)> = plan["left_out"]
         .as_array()

@@ -11,6 +11,7 @@ use aegis::psp::{Destination, NewRecipient, Paystack, PaystackOptions, Psp};
 use aegis::simulator::{Armed, Fault, Simulator, SimulatorOptions};
 use serde_json::Value;
 use sqlx::PgPool;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::common::TestDatabase;
@@ -158,7 +159,7 @@ impl Scene {
             ("BUS", own("local")),
             ("PAYSTACK_SECRET_KEY", own(KEY)),
             ("PAYSTACK_BASE_URL", self.simulator.base_url()),
-            ("PAYSTACK_TIMEOUT_MS", own("2000")),
+            ("PAYSTACK_TIMEOUT_MS", own("60000")),
             ("BACKOFF_FIRST_MS", own("20")),
             // The PSP's word that it knows nothing of a payout counts soon.
             ("PAYOUTS_SETTLING_MS", own("100")),
@@ -300,6 +301,17 @@ pub fn start<'a>(key: &'a str, file: &'a str) -> [&'a str; 10] {
     [
         "--yes", "-o", "json", "payout", "run", "start", "--key", key, "--file", file,
     ]
+}
+
+/// Waits where less than a minute is left until a day ends, or an evening begins at 18:00 UTC: what
+/// is started now, and soon after again, falls on the same one.
+pub async fn not_at_midnight() {
+    // Both are at whole quarters of a day.
+    let quarter = 6 * 3_600;
+    let left = quarter - OffsetDateTime::now_utc().unix_timestamp() % quarter;
+    if left < 60 {
+        tokio::time::sleep(Duration::from_secs(left.unsigned_abs())).await;
+    }
 }
 
 /// The members that scripts rely on.

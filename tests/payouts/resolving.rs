@@ -124,7 +124,7 @@ async fn a_payout_that_was_never_sent_can_be_given_up_and_not_have_succeeded() {
 
 #[tokio::test]
 async fn nobody_decides_on_a_payout_while_it_is_being_sent() {
-    let scene = Scene::new().await;
+    let scene = Scene::slow().await;
     let payout = scene.requested("k", 90_000).await;
     scene.arm(Fault::Slow);
     let (sent, said) = tokio::join!(scene.advance(payout.id), async {

@@ -74,12 +74,21 @@ impl Scene {
 
     /// The same, with webhooks going there.
     pub async fn telling(webhook_url: Option<String>) -> Self {
+        Self::with(webhook_url, Duration::from_millis(50)).await
+    }
+
+    /// Without webhooks, with slow answers that leave time for something else meanwhile.
+    pub async fn slow() -> Self {
+        Self::with(None, Duration::from_secs(3)).await
+    }
+
+    async fn with(webhook_url: Option<String>, late: Duration) -> Self {
         let mut to = SimulatorOptions::new(Secret::new(KEY));
         to.balances = vec![(ngn(), 100_000_000)];
         to.settle_after = None;
         to.webhook_url = webhook_url;
         to.webhook_retries = vec![Duration::from_millis(5); 20];
-        to.late = Duration::from_millis(50);
+        to.late = late;
         let simulator = Simulator::start(to).await.unwrap();
         let psp = adapter(&simulator.base_url(), PATIENCE);
         let recipient = NewRecipient {
@@ -146,7 +155,7 @@ impl Scene {
 
     /// An adapter that waits little for an answer.
     pub fn impatient(&self) -> Paystack {
-        adapter(&self.simulator.base_url(), Duration::from_millis(300))
+        adapter(&self.simulator.base_url(), Duration::from_secs(2))
     }
 
     pub fn arm(&self, fault: Fault) {

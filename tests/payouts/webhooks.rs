@@ -46,7 +46,7 @@ async fn a_webhook_settles_what_nobody_answered() {
 
 #[tokio::test]
 async fn a_webhook_before_our_own_call_returned_wins() {
-    let scene = Scene::new().await;
+    let scene = Scene::slow().await;
     let payout = scene.requested("k", 90_000).await;
     scene.arm(Fault::Slow);
     let success = told(&payout.reference, TransferStatus::Success, 90_000);

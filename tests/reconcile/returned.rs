@@ -7,7 +7,9 @@ use aegis::engine::Posting;
 use aegis::merchant::{MerchantId, Purse, house};
 use aegis::payouts::{self, NewPayout, PayoutStatus, Requested, Timing};
 use aegis::postgres::transact;
-use aegis::psp::{Destination, NewRecipient, Paystack, PaystackOptions, Psp, Subject};
+use aegis::psp::{
+    Destination, NewRecipient, Paystack, PaystackOptions, Psp, Subject, TransferStatus,
+};
 use aegis::reconcile::Source;
 use aegis::reconcile::clearing::standings;
 use aegis::resilience::backoff::Schedule;
@@ -101,7 +103,7 @@ async fn a_payout_that_came_back_with_its_fee_is_matched_and_leaves_nothing_unex
     payouts::advance(scene.pool(), &options, &psp, ledger, payout.id, now)
         .await
         .unwrap();
-    let mut stood = Vec::new();
+    let mut told = Vec::new();
     for _ in 0..2 {
         let patience = tokio::time::timeout(Duration::from_secs(60), arrived.recv());
         let (body, signature) = patience.await.unwrap().unwrap();
@@ -109,8 +111,14 @@ async fn a_payout_that_came_back_with_its_fee_is_matched_and_leaves_nothing_unex
         let Subject::Transfer(transfer) = event.subject else {
             panic!("no transfer");
         };
+        told.push(transfer);
+    }
+    // They come in any order: that it was paid is heard first.
+    told.sort_by_key(|transfer| transfer.status != TransferStatus::Success);
+    let mut stood = Vec::new();
+    for transfer in &told {
         transact(scene.pool(), async |conn| {
-            payouts::apply_transfer(conn, &options, ledger, payout.id, &transfer, now).await
+            payouts::apply_transfer(conn, &options, ledger, payout.id, transfer, now).await
         })
         .await
         .unwrap();

@@ -142,8 +142,8 @@ impl Walk {
             customer_note: None,
             merchant_note: Some("by hand".to_owned()),
         };
-        // The PSP may say no: less is left there.
-        if aegis::psp::Psp::refund(&self.scene.psp, &new).await.is_ok() {
+        // The PSP may say no: less is left there. What it didn't answer may be there: a list tells.
+        if aegis::psp::Psp::refund(&self.psp, &new).await.is_ok() {
             self.scene
                 .hear(payment, &webhook(payment, amount, "pending"))
                 .await

@@ -121,7 +121,7 @@ impl Scene {
 
     /// An adapter that waits little for an answer.
     pub fn impatient(&self) -> Paystack {
-        adapter(&self.simulator.base_url(), Duration::from_millis(300))
+        adapter(&self.simulator.base_url(), Duration::from_secs(2))
     }
 
     pub fn arm(&self, fault: Fault) {

@@ -2,17 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use aegis::psp::{RefundStatus, TransferStatus};
 use aegis::simulator::Account;
 use aegis::verify::{self, Progress};
 use sqlx::PgConnection;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::load::Seen;
-use crate::support::read_all;
 use crate::support::topic::settlements_of;
+use crate::support::{PATIENCE, read_all};
 use crate::world::{World, ngn};
 
 /// How much a run has done.
@@ -240,14 +242,20 @@ async fn assert_events(world: &World, conn: &mut PgConnection) -> (usize, usize)
     (transactions.len(), again)
 }
 
-/// What nobody can read is kept.
+/// What nobody can read is kept, some time after it was set aside.
 async fn assert_letters(conn: &mut PgConnection, seen: &Seen) -> usize {
-    let letters = count(conn, "SELECT count(*) FROM dead_letters").await;
-    let letters = usize::try_from(letters).unwrap();
-    assert!(
-        letters >= seen.letters,
-        "{} messages became {letters} letters",
-        seen.letters
-    );
-    letters
+    let began = Instant::now();
+    loop {
+        let letters = count(conn, "SELECT count(*) FROM dead_letters").await;
+        let letters = usize::try_from(letters).unwrap();
+        if letters >= seen.letters {
+            return letters;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{} messages became {letters} letters",
+            seen.letters
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
 }

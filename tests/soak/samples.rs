@@ -66,7 +66,7 @@ pub(crate) struct Sampler {
 impl Sampler {
     pub(crate) fn new(world: &World) -> Self {
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60))
             .no_proxy();
         Self {
             http: http.build().unwrap(),

@@ -124,7 +124,7 @@ fn settings(url: &str, topic: &DaemonTopic, redis: &Redis, psp: u16) -> Settings
         .with("PAYMENTS_ABANDON_AFTER_MS", "10000")
         .with("PAYOUTS_SETTLING_MS", "3000")
         .with("PAYOUTS_ASK_EVERY_MS", "1000")
-        .with("REFUNDS_SETTLING_MS", "3000")
+        .with("REFUNDS_SETTLING_MS", "10000")
         .with("REFUNDS_ASK_EVERY_MS", "1000")
         .with("SETTLEMENT_EVERY_MS", "2000")
         .with("PAYOUT_RUN_CALLS_PER_SECOND", "50")

@@ -127,6 +127,10 @@ pub(crate) async fn publish_until_done(bus: &KafkaBus, records: &[Record]) -> us
         let mut results = results.iter();
         waiting.retain(|_| results.next().is_some_and(Result::is_err));
         calls += 1;
+        if !waiting.is_empty() {
+            // An open breaker answers at once: others need the processor, too.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     calls
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, sleep, timeout};
 
 use super::PATIENCE;
 use super::daemon::{ended, signal};
@@ -62,12 +62,22 @@ impl Redis {
     /// Runs a command on it.
     pub(crate) async fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
         let client = redis::Client::open(format!("redis://{}", self.address())).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        // Its own bounds are too short for a slow machine; the whole has one.
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
         let mut asked = redis::cmd(command[0]);
         command[1..].iter().for_each(|word| {
             asked.arg(*word);
         });
-        asked.query_async(&mut connection).await.unwrap()
+        let asking = async {
+            let mut connection = client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            asked.query_async(&mut connection).await
+        };
+        let answer: redis::RedisResult<T> = timeout(PATIENCE, asking).await.expect("it answers");
+        answer.unwrap()
     }
 
     /// Starts it where it was and waits until it answers.
