@@ -91,8 +91,8 @@ pub(super) async fn watch(
     }
 }
 
-/// Twice within the watchdog's time, as sd_watchdog_enabled(3) advises, and twice before a loop counts
-/// as stuck: what came a moment before a look has not waited since the look before.
+/// Twice within the watchdog's time, as sd_watchdog_enabled(3) advises, and twice within the time after
+/// which a loop counts as stuck: it is known not much later.
 fn look_every(watchdog: Option<Duration>, stuck_after: Duration) -> Duration {
     let every = LOOK_EVERY.min(stuck_after / 2);
     watchdog.map_or(every, |time| every.min(time / 2))
@@ -158,6 +158,8 @@ struct Idle {
     relay: Instant,
     posting: Instant,
     batches: u64,
+    /// Whether the last look saw commands that wait.
+    waits: bool,
     looked: Instant,
 }
 
@@ -167,19 +169,23 @@ impl Idle {
             relay: now,
             posting: now,
             batches,
+            waits: false,
             looked: now,
         }
     }
 
     /// For how long the relay and the committer have not turned.
     fn after(&mut self, seen: &Seen, now: Instant, stuck_after: Duration) -> [Duration; 2] {
-        // A look that is as late as that stood still with all else: it can't tell who would not turn.
+        // So late a look means that the whole process stood still: nobody can be blamed.
         let all_stood_still = now - self.looked > stuck_after;
         self.looked = now;
         if seen.relay_turned || all_stood_still {
             self.relay = now;
         }
-        if seen.queued == 0 || seen.batches != self.batches || all_stood_still {
+        // What waits has waited since this look at the earliest where the one before saw nothing.
+        let begins_to_wait = !std::mem::replace(&mut self.waits, seen.queued > 0);
+        let rests = seen.queued == 0 || begins_to_wait;
+        if rests || seen.batches != self.batches || all_stood_still {
             self.batches = seen.batches;
             self.posting = now;
         }
@@ -304,8 +310,11 @@ mod tests {
             let start = Instant::now();
             let mut idle = Idle::new(0, start);
             idle.after(&seen(true, 0, 0), start + every, stuck_after);
-            let [_, committer] = idle.after(&seen(true, 1, 0), start + every * 2, stuck_after);
-            assert!(committer < stuck_after);
+            // It came just before this look, and the next one is a little late.
+            idle.after(&seen(true, 1, 0), start + every * 2, stuck_after);
+            let late = start + every * 3 + Duration::from_millis(1);
+            let [_, committer] = idle.after(&seen(true, 1, 0), late, stuck_after);
+            assert!(committer < stuck_after, "{committer:?}");
         }
     }
 
@@ -320,7 +329,7 @@ mod tests {
         }
         for tenths in [15, 20, 25] {
             let both = idle.after(&seen(true, 3, 7), at(tenths), STUCK_AFTER);
-            assert_eq!(both, [Duration::ZERO, at(tenths) - at(10)]);
+            assert_eq!(both, [Duration::ZERO, at(tenths) - at(15)]);
         }
         assert_eq!(
             idle.after(&seen(true, 3, 8), at(30), STUCK_AFTER)[1],

@@ -47,8 +47,12 @@ async fn the_shipped_service_serves_when_its_start_is_over_and_ends_well() {
     let live = reqwest::get(format!("{url}/livez")).await.unwrap();
     assert_eq!(live.status(), StatusCode::OK);
     ready(&machine).await;
-    let status = machine.property(DAEMON, "StatusText");
-    assert_eq!(status, format!("serving {}", machine.address));
+    // What it lacked a moment ago it may say for another look.
+    let (began, serving) = (Instant::now(), format!("serving {}", machine.address));
+    while machine.property(DAEMON, "StatusText") != serving {
+        assert!(began.elapsed() < PATIENCE, "{}", machine.journal());
+        sleep(Duration::from_millis(50)).await;
+    }
 
     let main = machine.property(DAEMON, "MainPID");
     let own = machine.run(&["cat", &format!("/proc/{main}/status")]);
