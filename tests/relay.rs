@@ -380,7 +380,7 @@ async fn what_becomes_visible_behind_a_floor_is_not_left_until_the_next_poll() {
     let running = tokio::spawn(async move { relay.run(stopped).await });
     bench.post("late", 1).await;
     take(&mut subscription, 1).await;
-    sqlx::query("INSERT INTO transaction_outbox SELECT * FROM kept")
+    sqlx::query("INSERT INTO transaction_outbox OVERRIDING SYSTEM VALUE SELECT * FROM kept")
         .execute(&mut *conn)
         .await
         .unwrap();

@@ -1,6 +1,6 @@
 //! What callers are told when something behind the API is away or slow.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aegis::api::{ApiState, Check, Limits, Readiness, router};
 use aegis::engine::{self, Committer, Engine};
@@ -159,7 +159,13 @@ async fn a_timeout_leaves_the_posting_to_happen_and_the_key_tells() {
     };
     let api = TestApi::with_limits(limits).await;
     // The ledger is known, so that only the posting takes time.
-    while api.get("/v1/ledgers/main").await.status != 200 {}
+    let began = Instant::now();
+    while api.get("/v1/ledgers/main").await.status != 200 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it is never read"
+        );
+    }
     let mut other = api.database.pool().begin().await.unwrap();
     sqlx::query("SELECT id FROM wallets FOR UPDATE")
         .fetch_all(&mut *other)

@@ -73,6 +73,17 @@ impl Log {
             .find(|call| !expected.contains(&call.status))
     }
 
+    /// The first call that was turned away for another reason than that others had its wallets for
+    /// too long.
+    pub(crate) fn first_503_but_contended(&self) -> Option<&Call> {
+        let contended = |call: &Call| {
+            let problem = call.problem.as_deref();
+            problem.is_some_and(|problem| problem.contains(r#""code":"contended""#))
+        };
+        let mut turned_away = self.calls.iter().filter(|call| call.status == Some(503));
+        turned_away.find(|call| !contended(call))
+    }
+
     /// How many calls lost their connection.
     pub(crate) fn broken(&self) -> usize {
         let broken = |call: &&Call| call.status.is_none() && !call.unconnected;
