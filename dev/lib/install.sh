@@ -12,6 +12,9 @@ up_to_3_times() {
     "$@"
 }
 
+# One that misses a list is a failure, too.
+apt_update() { up_to_3_times apt-get -q update -o APT::Update::Error-Mode=any -o Acquire::Retries=5; }
+
 can_install() { [[ $(id -u) == 0 ]] && have apt-get; }
 
 # install_command PACKAGE…: what a person would type.
@@ -67,7 +70,7 @@ apt_install() (
 
     options=(-q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5)
     # An update that fails may still leave lists that are good enough.
-    up_to_3_times apt-get -q update -o Acquire::Retries=5 </dev/null >"$log" 2>&1 || true
+    apt_update </dev/null >"$log" 2>&1 || true
     if ! apt-get "${options[@]}" install "$@" </dev/null >>"$log" 2>&1; then
         tail -n 20 "$log" | sed 's/^/    /' >&2
         printf 'apt-get could not install %s\n' "$*" >&2

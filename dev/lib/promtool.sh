@@ -9,7 +9,9 @@ promtool_fetched() { [[ -x $PROMTOOL ]]; }
 # apt checks the package against the archive's signature. Its lists may be missing, or too old.
 promtool_download() {
     apt-get -q download prometheus && return
-    can_install && apt-get -q update && up_to_3_times apt-get -q download prometheus
+    can_install || return
+    apt_update || true # it may still leave lists that are good enough
+    up_to_3_times apt-get -q download prometheus
 }
 
 # promtool_unpack FOLDER

@@ -96,8 +96,8 @@ pub struct DeadLetter {
     /// How to read `original_message`. Absent means JSON.
     #[serde(default = "json_encoding")]
     pub original_encoding: PayloadEncoding,
-    /// The white space before and behind a payload that is JSON, which no member of a JSON object can
-    /// hold; absent where there was none.
+    /// The white space before and behind the payload's JSON: no part of the value, so that
+    /// `original_message` can't keep it. Absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_white_space: Option<(String, String)>,
     /// The record's key, absent where it had none.

@@ -18,8 +18,8 @@ pub struct DeadLetterView {
     pub id: i64,
     /// The topic of the message that failed, to which a replay publishes it again.
     pub original_topic: String,
-    /// The message: JSON as it came, or a string in base64 where it was no JSON; null where the
-    /// letter can't be read.
+    /// The message: JSON as it came, without white space around it, or a string in base64 where it was
+    /// no JSON; null where the letter can't be read.
     #[schema(value_type = Option<Value>)]
     pub original_message: Option<Box<RawValue>>,
     /// Why it failed: a code, a colon, words.
