@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::findings::CLOSER;
+use super::findings::{CLOSER, opening};
 use super::matching::{ARE_MANY, MANY_ARE_TAKEN, Scope, hash_joins_only};
 
 /// What a finding about a batch is about; its id is that of the settlement's line.
@@ -184,7 +184,10 @@ pub(super) async fn open(
     .execute(&mut *conn)
     .await?;
     // Beyond 64 bits nothing can be said of it.
-    sqlx::query(
+    opening(
+        scope,
+        reconciliation,
+        now,
         "INSERT INTO discrepancies (
              ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
              expected_amount, expected_currency, found_amount, found_currency, detail, occurred_at,
@@ -204,11 +207,6 @@ pub(super) async fn open(
          ORDER BY booked_at, line_id
          ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(scope.psp)
-    .bind(now)
-    .bind(reconciliation)
     .bind(SUBJECT)
     .execute(conn)
     .await?;

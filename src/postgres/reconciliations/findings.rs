@@ -1,6 +1,8 @@
 //! Discrepancies of a run, as sets: what is amiss is written down, what came to agree is closed.
 
-use sqlx::{PgConnection, Row};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -10,6 +12,36 @@ use crate::postgres::discrepancies::{self, Discrepancy};
 
 /// Who closes what a later statement brought.
 pub(super) const CLOSER: &str = "aegis:reconciliation";
+
+/// A statement that writes discrepancies of a run down. Its first five parameters are the ledger, the
+/// wallet, the PSP, the time and the run.
+pub(super) fn opening<'q>(
+    scope: &Scope<'q>,
+    reconciliation: Uuid,
+    now: OffsetDateTime,
+    statement: &'static str,
+) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(statement)
+        .bind(scope.ledger_id)
+        .bind(scope.wallet)
+        .bind(scope.psp)
+        .bind(now)
+        .bind(reconciliation)
+}
+
+/// A statement that closes discrepancies. Its parameters are the ledger, the wallet, who closes them,
+/// and the time.
+pub(super) fn closing<'q>(
+    scope: &Scope<'q>,
+    now: OffsetDateTime,
+    statement: &'static str,
+) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(statement)
+        .bind(scope.ledger_id)
+        .bind(scope.wallet)
+        .bind(CLOSER)
+        .bind(now)
+}
 
 /// Writes down what is amiss with lines, and which entries the statement should have and doesn't.
 /// `covers`: the time that it speaks of, and the keys of transactions that it would have.
@@ -24,7 +56,10 @@ pub async fn open(
     keys: &str,
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    sqlx::query(
+    opening(
+        scope,
+        reconciliation,
+        now,
         "INSERT INTO discrepancies (
              ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
              expected_amount, expected_currency, found_amount, found_currency, detail, occurred_at,
@@ -35,11 +70,6 @@ pub async fn open(
          FROM pg_temp.fresh WHERE class IS NOT NULL ORDER BY booked_at, line
          ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(scope.psp)
-    .bind(now)
-    .bind(reconciliation)
     .execute(&mut *conn)
     .await?;
     batches::open(conn, scope, reconciliation, now).await?;
@@ -47,7 +77,10 @@ pub async fn open(
         return Ok(());
     };
     // What came and went again under one reference is nothing to the other side.
-    sqlx::query(
+    opening(
+        scope,
+        reconciliation,
+        now,
         "INSERT INTO discrepancies (
              ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
              expected_amount, expected_currency, detail, occurred_at, opened_at, wallet,
@@ -61,11 +94,6 @@ pub async fn open(
          ORDER BY at, id
          ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(scope.psp)
-    .bind(now)
-    .bind(reconciliation)
     .bind(from)
     .bind(to)
     .bind(keys)
@@ -87,7 +115,9 @@ pub async fn resolve_matched(
 ) -> sqlx::Result<()> {
     hash_joins_only(conn, true).await?;
     // By line and by entry each for itself: with one OR of both there is nothing to hash.
-    sqlx::query(
+    closing(
+        scope,
+        now,
         "WITH matched AS (
              SELECT f.id AS line_id, f.transaction_id,
                     f.match NOT IN ('differs', 'duplicate')
@@ -113,10 +143,6 @@ pub async fn resolve_matched(
          WHERE d.ledger_id = $1 AND d.id = c.id AND d.source = 'reconciliation'
            AND d.status <> 'resolved'",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(CLOSER)
-    .bind(now)
     .execute(&mut *conn)
     .await?;
     hash_joins_only(conn, false).await

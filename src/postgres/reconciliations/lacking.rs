@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::findings::CLOSER;
+use super::findings::{CLOSER, closing, opening};
 use super::matching::{ENTRIES_BEFORE, Scope, first_id};
 
 /// A file that may lack lines.
@@ -112,7 +112,10 @@ pub async fn open(
     reconciliation: Uuid,
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    sqlx::query(
+    opening(
+        scope,
+        reconciliation,
+        now,
         "INSERT INTO discrepancies (
              ledger_id, fingerprint, class, source, psp, reference, subject_kind, subject_id,
              expected_amount, expected_currency, detail, occurred_at, opened_at, wallet, line_id,
@@ -128,11 +131,6 @@ pub async fn open(
          ORDER BY s.booked_at, s.line
          ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(scope.psp)
-    .bind(now)
-    .bind(reconciliation)
     .execute(conn)
     .await?;
     Ok(())
@@ -149,7 +147,9 @@ pub async fn came_again(
     reconciliation: Uuid,
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    sqlx::query(
+    closing(
+        scope,
+        now,
         "UPDATE discrepancies d
          SET status = 'resolved', resolved_by = $3, resolved_at = $4,
              reason = 'a later statement has it'
@@ -157,13 +157,12 @@ pub async fn came_again(
          WHERE d.ledger_id = $1 AND d.wallet = $2 AND d.line_id = l.id
            AND d.class = 'missing_there' AND d.status <> 'resolved'",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(CLOSER)
-    .bind(now)
     .execute(&mut *conn)
     .await?;
-    sqlx::query(
+    opening(
+        scope,
+        reconciliation,
+        now,
         "INSERT INTO discrepancies (
              ledger_id, fingerprint, class, source, psp, reference, found_amount, found_currency,
              detail, occurred_at, opened_at, wallet, line_id, reconciliation_id)
@@ -176,11 +175,6 @@ pub async fn came_again(
            AND d.transaction_id IS NOT NULL
          ON CONFLICT ON CONSTRAINT discrepancies_fingerprint_key DO NOTHING",
     )
-    .bind(scope.ledger_id)
-    .bind(scope.wallet)
-    .bind(scope.psp)
-    .bind(now)
-    .bind(reconciliation)
     .execute(conn)
     .await?;
     Ok(())
