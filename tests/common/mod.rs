@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod log;
 pub mod merchant;
 pub mod payment;
+pub mod paystack;
 pub mod ran;
 
 pub use database::TestDatabase;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aegis::config::Secret;
 use aegis::engine::Engine;
 use aegis::ledger::{Currency, Ledger};
-use aegis::psp::{Destination, NewRecipient, Paystack, PaystackOptions, Psp};
+use aegis::psp::{Paystack, PaystackOptions, Psp};
 use aegis::simulator::{Armed, Fault, Simulator, SimulatorOptions};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -17,11 +17,12 @@ use uuid::Uuid;
 use crate::common::TestDatabase;
 use crate::common::ledger::{main_ledger, post, read_wallet, transfer, verdict};
 use crate::common::merchant::merchant;
+pub use crate::common::paystack::KEY;
+use crate::common::paystack::account_of;
 use crate::common::ran::Ran;
 
 /// Longer than anything here takes on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-pub const KEY: &str = "sk_test_0123456789abcdef";
 /// What the PSP has to begin with.
 pub const AT_PSP: i64 = 1_000_000_000;
 
@@ -51,15 +52,7 @@ impl Scene {
         let simulator = Simulator::start(options).await.unwrap();
         let mut options = PaystackOptions::new(Secret::new(KEY));
         options.base_url = simulator.base_url();
-        let recipient = NewRecipient {
-            name: "Acme".to_owned(),
-            destination: Destination::Account {
-                kind: "nuban".to_owned(),
-                account_number: "0000000000".to_owned(),
-                bank_code: "058".to_owned(),
-            },
-            currency: ngn(),
-        };
+        let recipient = account_of("Acme");
         let psp = Paystack::new(options).unwrap();
         let recipient = psp.create_recipient(&recipient).await.unwrap().code;
         let database = TestDatabase::create().await;

@@ -10,7 +10,7 @@ use aegis::payouts::{
     self, NewPayout, Options, Payout, PayoutError, PayoutStatus, Requested, Timing,
 };
 use aegis::postgres::transact;
-use aegis::psp::{Destination, NewRecipient, Paystack, PaystackOptions, Psp};
+use aegis::psp::{Paystack, Psp};
 use aegis::resilience::backoff::Schedule;
 use aegis::simulator::{Armed, Fault, Simulator, SimulatorOptions};
 use sqlx::PgPool;
@@ -21,10 +21,11 @@ use uuid::Uuid;
 use crate::common::TestDatabase;
 use crate::common::ledger::{main_ledger, post, read_wallet, transfer, verdict};
 use crate::common::merchant::merchant;
+use crate::common::paystack::account_of;
+pub use crate::common::paystack::{KEY, adapter};
 
 /// Longer than anything here takes on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-pub const KEY: &str = "sk_test_0123456789abcdef";
 /// What the merchant has to begin with.
 pub const FUNDS: i64 = 1_000_000;
 /// What the PSP takes for a transfer of up to 5,000.00.
@@ -91,15 +92,7 @@ impl Scene {
         to.late = late;
         let simulator = Simulator::start(to).await.unwrap();
         let psp = adapter(&simulator.base_url(), PATIENCE);
-        let recipient = NewRecipient {
-            name: "Acme".to_owned(),
-            destination: Destination::Account {
-                kind: "nuban".to_owned(),
-                account_number: "0000000000".to_owned(),
-                bank_code: "058".to_owned(),
-            },
-            currency: ngn(),
-        };
+        let recipient = account_of("Acme");
         let recipient = psp.create_recipient(&recipient).await.unwrap().code;
         let database = TestDatabase::create().await;
         let ledger = main_ledger(database.pool()).await;
@@ -306,16 +299,6 @@ impl Scene {
         let here = self.balance("psp:paystack").await;
         assert_eq!(there - 100_000_000, -here - FUNDS, "the PSP's books differ");
     }
-}
-
-/// Its breaker pauses by the machine's clock, not by the scene's: hardly at all, so that what is due
-/// is asked.
-pub fn adapter(base_url: &str, timeout: Duration) -> Paystack {
-    let mut options = PaystackOptions::new(Secret::new(KEY));
-    options.base_url = base_url.to_owned();
-    options.timeout = timeout;
-    options.breaker.open = Duration::from_millis(1);
-    Paystack::new(options).unwrap()
 }
 
 /// A payout to `acme`.

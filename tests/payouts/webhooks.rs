@@ -6,6 +6,7 @@ use aegis::psp::{Psp, Subject, Transfer, TransferStatus};
 use aegis::simulator::Fault;
 use uuid::Uuid;
 
+use crate::common::paystack::hook;
 use crate::scene::{FUNDS, PSP_FEE, Scene, ngn};
 
 async fn hear(scene: &Scene, id: Uuid, transfer: &Transfer) -> Applied {
@@ -118,19 +119,7 @@ async fn paid_after_the_funds_went_back_is_a_discrepancy_and_posts_nothing() {
 
 #[tokio::test]
 async fn genuine_webhooks_of_the_simulator_are_read_and_applied() {
-    let (sent, mut arrived) = tokio::sync::mpsc::unbounded_channel();
-    let router = axum::Router::new().route(
-        "/hook",
-        axum::routing::post(
-            move |headers: axum::http::HeaderMap, body: axum::body::Bytes| async move {
-                let signature = headers["x-paystack-signature"].to_str().unwrap().to_owned();
-                sent.send((body, signature)).unwrap();
-            },
-        ),
-    );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let (url, mut arrived) = hook().await;
     let scene = Scene::telling(Some(url)).await;
     let payout = scene.sent("k", 90_000).await;
     scene.arm(Fault::Duplicate);

@@ -7,42 +7,19 @@ use aegis::engine::Posting;
 use aegis::merchant::{MerchantId, Purse, house};
 use aegis::payouts::{self, NewPayout, PayoutStatus, Requested, Timing};
 use aegis::postgres::transact;
-use aegis::psp::{
-    Destination, NewRecipient, Paystack, PaystackOptions, Psp, Subject, TransferStatus,
-};
+use aegis::psp::{Psp, Subject, TransferStatus};
 use aegis::reconcile::Source;
 use aegis::reconcile::clearing::standings;
 use aegis::resilience::backoff::Schedule;
 use aegis::simulator::{Armed, Fault, Simulator, SimulatorOptions};
 use time::OffsetDateTime;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::common::merchant::{TERMS, merchant};
+use crate::common::paystack::{KEY, account_of, adapter, hook};
 use crate::scene::{Scene, ngn};
 
-const KEY: &str = "sk_test_0123456789abcdef";
 /// What lies at the PSP, and is the merchant's.
 const FUNDS: i64 = 1_000_000;
-
-type Webhook = (axum::body::Bytes, String);
-
-/// Where webhooks arrive.
-async fn hook() -> (String, UnboundedReceiver<Webhook>) {
-    let (sent, arrived) = unbounded_channel();
-    let router = axum::Router::new().route(
-        "/hook",
-        axum::routing::post(
-            move |headers: axum::http::HeaderMap, body: axum::body::Bytes| async move {
-                let signature = headers["x-paystack-signature"].to_str().unwrap().to_owned();
-                sent.send((body, signature)).unwrap();
-            },
-        ),
-    );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (url, arrived)
-}
 
 #[tokio::test]
 async fn a_payout_that_came_back_with_its_fee_is_matched_and_leaves_nothing_unexplained() {
@@ -52,18 +29,8 @@ async fn a_payout_that_came_back_with_its_fee_is_matched_and_leaves_nothing_unex
     to.balances = vec![(ngn(), FUNDS)];
     to.webhook_url = Some(url);
     let simulator = Simulator::start(to).await.unwrap();
-    let mut options = PaystackOptions::new(Secret::new(KEY));
-    options.base_url = simulator.base_url();
-    let psp = Paystack::new(options).unwrap();
-    let recipient = NewRecipient {
-        name: "Bolt".to_owned(),
-        destination: Destination::Account {
-            kind: "nuban".to_owned(),
-            account_number: "0000000000".to_owned(),
-            bank_code: "058".to_owned(),
-        },
-        currency: ngn(),
-    };
+    let psp = adapter(&simulator.base_url(), Duration::from_secs(30));
+    let recipient = account_of("Bolt");
     let recipient = psp.create_recipient(&recipient).await.unwrap().code;
     let terms = TERMS.replace("RCP_test", &recipient);
     merchant(scene.pool(), &scene.ledger, "bolt", "NGN", &terms).await;

@@ -10,7 +10,7 @@ use aegis::merchant::{MerchantId, Purse, house};
 use aegis::postgres::payments::{self, NewRow, Payment, PaymentStatus, Success};
 use aegis::postgres::psp_references::{self, SubjectKind};
 use aegis::postgres::{settlement_gate, transact};
-use aegis::psp::{self, Paystack, PaystackOptions, Psp};
+use aegis::psp::{self, Paystack, Psp};
 use aegis::refunds::{
     self, Applied, NewRefund, Options, Refund, RefundError, RefundStatus, Requested, Timing,
 };
@@ -26,10 +26,10 @@ use uuid::Uuid;
 use crate::common::TestDatabase;
 use crate::common::ledger::{main_ledger, read_wallet};
 use crate::common::merchant::merchant;
+pub use crate::common::paystack::{KEY, adapter};
 
 /// Longer than anything here takes on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-pub const KEY: &str = "sk_test_0123456789abcdef";
 /// The fee of a payment of 1,000.00 by [`terms`]: 2 %.
 pub const FEE: i64 = 2_000;
 /// What it is of.
@@ -484,16 +484,6 @@ impl Scene {
         let here = self.balance("psp:paystack").await;
         assert_eq!(there - 100_000_000, -here, "the PSP's books differ");
     }
-}
-
-/// Its breaker pauses by the machine's clock, not by the scene's: hardly at all, so that what is due
-/// is asked.
-pub fn adapter(base_url: &str, timeout: Duration) -> Paystack {
-    let mut options = PaystackOptions::new(Secret::new(KEY));
-    options.base_url = base_url.to_owned();
-    options.timeout = timeout;
-    options.breaker.open = Duration::from_millis(1);
-    Paystack::new(options).unwrap()
 }
 
 /// A refund of that much; none: of all that is left.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aegis::config::Secret;
 use aegis::ledger::{Currency, Ledger};
-use aegis::psp::{Destination, NewRecipient, Paystack, PaystackOptions, Psp as _};
+use aegis::psp::{Paystack, PaystackOptions, Psp as _};
 use aegis::simulator::{Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Answer, Caller, Tally};
 use crate::common::ledger::{main_ledger, wallet};
+use crate::common::paystack::account_of;
 use crate::faults::Servers;
 use crate::support::broker::Broker;
 use crate::support::daemon::{Daemon, Settings};
@@ -150,15 +151,7 @@ async fn recipient(simulator: &Simulator) -> String {
     let mut options = PaystackOptions::new(Secret::new(KEY));
     options.base_url = simulator.base_url();
     let psp = Paystack::new(options).unwrap();
-    let recipient = NewRecipient {
-        name: "Somebody".to_owned(),
-        destination: Destination::Account {
-            kind: "nuban".to_owned(),
-            account_number: "0000000000".to_owned(),
-            bank_code: "058".to_owned(),
-        },
-        currency: ngn(),
-    };
+    let recipient = account_of("Somebody");
     loop {
         // The PSP fails in this, too.
         if let Ok(made) = psp.create_recipient(&recipient).await {
